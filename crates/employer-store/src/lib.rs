@@ -1,0 +1,1 @@
+//! Postgres under row level security: the only crate that knows SQL.

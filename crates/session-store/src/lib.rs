@@ -1,0 +1,1 @@
+//! Sessions on the provider port: opaque cookies, typed records, no resurrection.

@@ -1,0 +1,113 @@
+//! Identifiers that cannot be mistaken for one another.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Names the thing with this uuid; says nothing about whether it exists.
+            pub const fn from_uuid(id: Uuid) -> Self {
+                Self(id)
+            }
+
+            /// The uuid, as rows and events carry it.
+            pub const fn as_uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A tenant (one employer): our own id, used in rows, events and associated data.
+    /// It identifies; only a [`TenantScope`](crate::TenantScope) authorizes.
+    TenantId
+}
+uuid_id! {
+    /// A person, across all tenants they are a member of.
+    UserId
+}
+uuid_id! {
+    /// A job within a tenant.
+    JobId
+}
+
+/// An Auth0 organization id: `org_` and 1 to 64 letters or digits.
+///
+/// Cache keys print it, so its alphabet is closed: nothing in it can end a key part.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrgId(Box<str>);
+
+/// The text is not an Auth0 organization id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an organization id is \"org_\" followed by 1 to 64 letters or digits")]
+pub struct InvalidOrgId;
+
+impl OrgId {
+    /// The id as the identity provider writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for OrgId {
+    type Err = InvalidOrgId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let suffix = text.strip_prefix("org_").ok_or(InvalidOrgId)?;
+        let is_well_formed =
+            (1..=64).contains(&suffix.len()) && suffix.bytes().all(|b| b.is_ascii_alphanumeric());
+        if is_well_formed { Ok(Self(text.into())) } else { Err(InvalidOrgId) }
+    }
+}
+
+impl TryFrom<String> for OrgId {
+    type Error = InvalidOrgId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<OrgId> for String {
+    fn from(org: OrgId) -> Self {
+        org.0.into()
+    }
+}
+
+impl fmt::Display for OrgId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn organization_ids_have_a_closed_alphabet() {
+        assert!("org_9f2cA1".parse::<OrgId>().is_ok());
+        for refused in ["", "org_", "org_a:b", "org_a}", "org_ä", "ORG_a", "org_a b", "9f2cA1"] {
+            assert_eq!(refused.parse::<OrgId>(), Err(InvalidOrgId), "{refused:?}");
+        }
+        assert!(format!("org_{}", "a".repeat(64)).parse::<OrgId>().is_ok());
+        assert!(format!("org_{}", "a".repeat(65)).parse::<OrgId>().is_err());
+    }
+}

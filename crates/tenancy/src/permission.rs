@@ -1,0 +1,131 @@
+//! What may be done, and the one table that says which role may do it.
+
+use crate::role::Role;
+
+/// Something that a caller asks to do. Handlers name one in their signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// Read one's own session.
+    SessionRead,
+    /// List, search and read jobs, their facets and figures.
+    JobsRead,
+    /// Create and duplicate jobs; publish, pause, close, reopen and toggle them.
+    JobsWrite,
+    /// Edit the text and fields of a job.
+    JobsEdit,
+    /// Move a job to the archive.
+    JobsArchive,
+    /// Delete a draft for good.
+    JobsDelete,
+    /// Look into the cache of one's own tenant.
+    CacheRead,
+    /// Invalidate the cache of one's own tenant.
+    CacheWrite,
+}
+
+impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 8] = [
+        Self::SessionRead,
+        Self::JobsRead,
+        Self::JobsWrite,
+        Self::JobsEdit,
+        Self::JobsArchive,
+        Self::JobsDelete,
+        Self::CacheRead,
+        Self::CacheWrite,
+    ];
+
+    /// The stable name, as API-key scopes and error details write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionRead => "session:read",
+            Self::JobsRead => "jobs:read",
+            Self::JobsWrite => "jobs:write",
+            Self::JobsEdit => "jobs:edit",
+            Self::JobsArchive => "jobs:archive",
+            Self::JobsDelete => "jobs:delete",
+            Self::CacheRead => "cache:read",
+            Self::CacheWrite => "cache:write",
+        }
+    }
+}
+
+/// How far a permission reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Not at all.
+    None,
+    /// The jobs that the person is assigned to; to change one, as its editor.
+    Assigned,
+    /// Everything but drafts.
+    Published,
+    /// Everything of the tenant.
+    All,
+}
+
+impl Role {
+    /// The permission matrix: one row a permission, so that a reviewer reads it as a table.
+    #[expect(clippy::match_same_arms, reason = "one line a permission: it is read as a table")]
+    pub const fn grant(self, permission: Permission) -> Grant {
+        use Grant::{All, Assigned, None, Published};
+        // Columns: owner, admin, recruiter, hiring manager, viewer.
+        let row = match permission {
+            Permission::SessionRead => [All, All, All, All, All],
+            Permission::JobsRead => [All, All, All, Assigned, Published],
+            Permission::JobsWrite => [All, All, All, None, None],
+            Permission::JobsEdit => [All, All, All, Assigned, None],
+            Permission::JobsArchive => [All, All, All, None, None],
+            Permission::JobsDelete => [All, All, None, None, None],
+            Permission::CacheRead | Permission::CacheWrite => [All, All, None, None, None],
+        };
+        let [owner, admin, recruiter, hiring_manager, viewer] = row;
+        match self {
+            Self::Owner => owner,
+            Self::Admin => admin,
+            Self::Recruiter => recruiter,
+            Self::HiringManager => hiring_manager,
+            Self::Viewer => viewer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn power_grows_with_the_role() {
+        let reach = |grant| match grant {
+            Grant::None => 0,
+            Grant::Assigned | Grant::Published => 1,
+            Grant::All => 2,
+        };
+        for permission in Permission::ALL {
+            for pair in Role::ALL.windows(2) {
+                let (weaker, stronger) = (pair[0], pair[1]);
+                assert!(
+                    reach(weaker.grant(permission)) <= reach(stronger.grant(permission)),
+                    "{weaker} may {} further than {stronger}",
+                    permission.as_str(),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_viewer_changes_nothing_and_an_owner_is_refused_nothing() {
+        for permission in Permission::ALL {
+            assert_eq!(Role::Owner.grant(permission), Grant::All, "{}", permission.as_str());
+        }
+        for permission in [
+            Permission::JobsWrite,
+            Permission::JobsEdit,
+            Permission::JobsArchive,
+            Permission::JobsDelete,
+            Permission::CacheWrite,
+        ] {
+            assert_eq!(Role::Viewer.grant(permission), Grant::None, "{}", permission.as_str());
+        }
+    }
+}

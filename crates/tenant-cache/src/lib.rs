@@ -1,0 +1,1 @@
+//! The tenant-scoped cache: generations, single-flight, policies, statistics.

@@ -1,1 +1,35 @@
 //! The HTTP surface: routes, extractors, errors, OpenAPI.
+//!
+//! Only `portal` may use this crate: it makes a [`PortalState`] and runs [`server`]. Nothing in
+//! here reads the environment, knows SQL or names a Redis client.
+//!
+//! Invariants:
+//! - Every answer that is not a success is an [`error::Problem`], the framework's own included;
+//!   bodies of 5xx answers are constant, and each error is logged once, at the edge.
+//! - A handler reaches tenant data only through `auth::Authorized`, whose permission stands in its
+//!   signature. [`ROUTES`] is the same table that routing is made from.
+//! - Everything that comes in is bounded; unknown query parameters and fields are refused.
+//! - A write answers after its invalidation: see [`writes`].
+//!
+//! ```
+//! let document: serde_json::Value =
+//!     serde_json::from_str(&portal_api::openapi_document()).unwrap();
+//! assert!(document["paths"]["/api/jobs"]["get"].is_object());
+//! ```
+
+pub mod app;
+pub mod auth;
+mod edge;
+pub mod error;
+mod extract;
+pub mod health;
+mod jobs;
+mod openapi;
+pub mod state;
+pub mod writes;
+
+pub use app::{Access, ROUTES, RouteInfo, app, server};
+pub use error::{ApiError, ErrorCode};
+pub use jobs::CursorKey;
+pub use openapi::openapi_document;
+pub use state::{ApiSettings, HttpSettings, Lifecycle, Limits, Phase, PortalState};

@@ -1,1 +1,30 @@
 //! From the outbox to whoever must hear of it.
+//!
+//! Truth is in Postgres: the transaction that causes an event writes it as an outbox row. The
+//! request that caused it acts on it at once and says so ([`RelayHandle::handled`]); whatever a
+//! crash or an outage left undone, the [`Relay`] repeats. The binary wires the two together; the
+//! HTTP surface holds a [`RelayHandle`].
+//!
+//! Invariants:
+//! - An event's row is deleted only after a handler has finished with it: at least once, in no
+//!   promised order. Handlers must bear repetition.
+//! - Several relays may run beside each other; a row is in one hand at a time.
+//! - Losing all of Redis, or this process, loses no event.
+//!
+//! ```no_run
+//! # async fn example(db: employer_store::WorkerDb, handler: std::sync::Arc<dyn event_notifier::EventHandler>) {
+//! use event_notifier::{Relay, RelaySettings};
+//! use tokio_util::{sync::CancellationToken, task::TaskTracker};
+//!
+//! let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+//! let relay = Relay::spawn(db, handler, RelaySettings::default(), stop.clone(), &tasks);
+//! relay.handled(&[41, 42]); // the request path has done these itself
+//! stop.cancel();
+//! tasks.close();
+//! tasks.wait().await;
+//! # }
+//! ```
+
+mod relay;
+
+pub use relay::{EventHandler, HandlerError, Relay, RelayHandle, RelaySettings, RelayStatistics};

@@ -152,7 +152,9 @@ impl KeyBuilder {
             self.text.truncate(self.identifier_start);
             self.text.push_str(":=");
             for byte in digest {
-                self.text.push_str(&format!("{byte:02x}"));
+                for digit in [byte >> 4, byte & 0x0f] {
+                    self.text.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());
+                }
             }
         }
         TenantKey { text: self.text, feature: self.feature, operation: self.operation }
@@ -209,6 +211,7 @@ mod tests {
         Set(BTreeSet<String>),
     }
 
+    #[expect(clippy::disallowed_methods, reason = "tests make scopes of tenants that do not exist")]
     fn scope(org: &str) -> TenantScope {
         TenantScope::from_verified(
             TenantId::from_uuid(Uuid::nil()),

@@ -1,0 +1,201 @@
+//! The relay: claims outbox rows, hands them to the handler, deletes them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use employer_store::{OutboxEvent, StoreError, WorkerDb, outbox};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Acknowledgements waiting to be written. When it is full, further ones are dropped: the relay
+/// then repeats those events, which handlers bear.
+const ACKNOWLEDGEMENT_QUEUE: usize = 1_024;
+
+/// Longest pause between two attempts while the database or a handler fails.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+/// What is to be done about an event.
+#[async_trait]
+pub trait EventHandler: Send + Sync + std::fmt::Debug {
+    /// Acts on the event; may be called again for one that it has finished with.
+    async fn handle(&self, event: &OutboxEvent) -> Result<(), HandlerError>;
+}
+
+/// The event could not be acted on now; the relay tries again.
+#[derive(Debug, thiserror::Error)]
+#[error("the event could not be acted on")]
+pub struct HandlerError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// How the relay works through the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelaySettings {
+    /// Pause between two looks at the outbox, and between two batches of acknowledgements.
+    pub interval: Duration,
+    /// Age from which a row counts as left undone by the request that wrote it.
+    pub min_age: Duration,
+    /// Most rows claimed at a time.
+    pub batch: u16,
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self { interval: Duration::from_millis(250), min_age: Duration::from_secs(1), batch: 100 }
+    }
+}
+
+/// Counters of the relay since the start of the process.
+#[derive(Debug, Default)]
+pub struct RelayStatistics {
+    repeated: AtomicU64,
+    acknowledged: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl RelayStatistics {
+    /// Events that the relay acted on because the request path had not.
+    pub fn repeated(&self) -> u64 {
+        self.repeated.load(Ordering::Relaxed)
+    }
+
+    /// Events that the request path had acted on itself.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Attempts that failed, of the database or of the handler.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells the relay what is done already.
+#[derive(Clone, Debug)]
+pub struct RelayHandle {
+    acknowledgements: mpsc::Sender<i64>,
+    statistics: Arc<RelayStatistics>,
+}
+
+impl RelayHandle {
+    /// Says that these events have been acted on; their rows are deleted soon. Never waits.
+    pub fn handled(&self, ids: &[i64]) {
+        for id in ids {
+            if self.acknowledgements.try_send(*id).is_err() {
+                tracing::debug!(outbox.id = id, "acknowledgement dropped, the relay will repeat");
+            }
+        }
+    }
+
+    /// Counters since the start of the process.
+    pub fn statistics(&self) -> &RelayStatistics {
+        &self.statistics
+    }
+}
+
+/// Works through the outbox until it is stopped.
+#[derive(Debug)]
+pub struct Relay {
+    db: WorkerDb,
+    handler: Arc<dyn EventHandler>,
+    settings: RelaySettings,
+    acknowledgements: mpsc::Receiver<i64>,
+    statistics: Arc<RelayStatistics>,
+}
+
+impl Relay {
+    /// Starts a relay on `tasks`; it ends soon after `stop` is cancelled.
+    pub fn spawn(
+        db: WorkerDb,
+        handler: Arc<dyn EventHandler>,
+        settings: RelaySettings,
+        stop: CancellationToken,
+        tasks: &TaskTracker,
+    ) -> RelayHandle {
+        let (sender, acknowledgements) = mpsc::channel(ACKNOWLEDGEMENT_QUEUE);
+        let statistics = Arc::new(RelayStatistics::default());
+        let handle = RelayHandle { acknowledgements: sender, statistics: Arc::clone(&statistics) };
+        let relay = Self { db, handler, settings, acknowledgements, statistics };
+        tasks.spawn(relay.run_until_stopped(stop));
+        handle
+    }
+
+    async fn run_until_stopped(mut self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.settings.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut backoff = Duration::ZERO;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = ticks.tick() => {}
+            }
+            match self.turn().await {
+                Ok(()) => backoff = Duration::ZERO,
+                Err(error) => {
+                    self.statistics.failures.fetch_add(1, Ordering::Relaxed);
+                    backoff = (backoff * 2).clamp(self.settings.interval, MAX_BACKOFF);
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        retry_ms = u64::try_from(backoff.as_millis()).unwrap_or(u64::MAX),
+                        "outbox relay failed"
+                    );
+                    ticks.reset_at(Instant::now() + backoff);
+                }
+            }
+        }
+        // What the request path has finished should not be repeated after a restart.
+        if let Err(error) = self.acknowledge().await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "last acknowledgements lost");
+        }
+    }
+
+    /// One look at everything that waits.
+    async fn turn(&mut self) -> Result<(), TurnError> {
+        self.acknowledge().await?;
+        while self.repeat_undone().await? == usize::from(self.settings.batch) {}
+        Ok(())
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), StoreError> {
+        let mut ids = Vec::new();
+        while let Ok(id) = self.acknowledgements.try_recv() {
+            ids.push(id);
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let deleted = outbox::acknowledge(&self.db, &ids).await?;
+        self.statistics.acknowledged.fetch_add(deleted, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn repeat_undone(&self) -> Result<usize, TurnError> {
+        let limit = i64::from(self.settings.batch);
+        let claim = outbox::claim(&self.db, limit, self.settings.min_age).await?;
+        let count = claim.events().len();
+        for event in claim.events() {
+            self.handler.handle(event).await?;
+            tracing::info!(
+                event.kind = %event.kind,
+                tenant.id = %event.tenant,
+                outbox.id = event.id,
+                "repeated what the request path left undone"
+            );
+        }
+        if count > 0 {
+            claim.finish().await?;
+            self.statistics.repeated.fetch_add(count.try_into().unwrap_or(0), Ordering::Relaxed);
+        }
+        Ok(count)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum TurnError {
+    #[error("the outbox could not be read")]
+    Store(#[from] StoreError),
+    #[error("an event could not be handled")]
+    Handler(#[from] HandlerError),
+}

@@ -1,0 +1,102 @@
+//! One load at a time for a key and the generations it was asked under.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::cache::CachedAnswer;
+use crate::stamp::Stamp;
+
+/// What a load came to: an answer, nothing, or the loader's own error.
+pub(crate) type FlightOutcome = Result<Option<CachedAnswer>, FlightError>;
+
+/// Why a load came to nothing.
+#[derive(Clone, Debug)]
+pub(crate) enum FlightError {
+    /// The loader's error; the cache's caller knows its type.
+    Load(Arc<dyn Any + Send + Sync>),
+    /// The loader did not end in time.
+    TimedOut,
+    /// The value could not be written as JSON.
+    Unserializable,
+}
+
+/// Identifies a load. Readers share one only if they saw the same generations, so that nobody who
+/// came after an invalidation is given what began before it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FlightKey {
+    pub(crate) key: String,
+    /// `None` while the provider does not answer: those loads are never stored.
+    pub(crate) generations: Option<Vec<Stamp>>,
+}
+
+type Landing = watch::Receiver<Option<FlightOutcome>>;
+
+/// The loads under way in this process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flights(Arc<Mutex<HashMap<FlightKey, Landing>>>);
+
+/// A place in a load: its pilot runs it, everybody waits for it.
+pub(crate) enum Boarding {
+    /// Nobody was loading this: run it, and land it with the pilot.
+    Pilot(Pilot),
+    /// Somebody is: wait.
+    Passenger(Landing),
+}
+
+impl Flights {
+    pub(crate) fn board(&self, key: FlightKey) -> Boarding {
+        let mut flights = self.lock();
+        if let Some(landing) = flights.get(&key) {
+            return Boarding::Passenger(landing.clone());
+        }
+        let (sender, landing) = watch::channel(None);
+        flights.insert(key.clone(), landing.clone());
+        Boarding::Pilot(Pilot { flights: self.clone(), key, sender, landing })
+    }
+
+    pub(crate) fn under_way(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<FlightKey, Landing>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs one load. Dropping it without landing (a panic, a shutdown) wakes everybody who waits,
+/// with nothing.
+pub(crate) struct Pilot {
+    flights: Flights,
+    key: FlightKey,
+    sender: watch::Sender<Option<FlightOutcome>>,
+    landing: Landing,
+}
+
+impl Pilot {
+    pub(crate) fn key(&self) -> &FlightKey {
+        &self.key
+    }
+
+    pub(crate) fn landing(&self) -> Landing {
+        self.landing.clone()
+    }
+
+    pub(crate) fn land(self, outcome: FlightOutcome) {
+        self.sender.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Pilot {
+    fn drop(&mut self) {
+        self.flights.lock().remove(&self.key);
+    }
+}
+
+/// Waits for a load; `None` means that it was given up without an outcome.
+pub(crate) async fn wait_for(mut landing: Landing) -> Option<FlightOutcome> {
+    let landed = landing.wait_for(Option::is_some).await.ok()?;
+    landed.clone()
+}

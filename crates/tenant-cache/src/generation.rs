@@ -1,0 +1,128 @@
+//! The generations a value depends on: which they are, and how they are read before a load.
+
+use bytes::Bytes;
+use redis_provider::{Command, RedisError, RedisProvider, Reply, SetOptions};
+use tenancy::{Clock, Tag, TenantScope, platform_generation_key};
+
+use crate::registry::{LONGEST_TTL, Operation};
+use crate::stamp::Stamp;
+
+/// How often an absent generation is created anew before giving up: each further round means that
+/// the one just created was evicted or deleted in between.
+const CREATION_ROUNDS: usize = 3;
+
+/// Where the generations of one value live, in the order in which envelopes seal them: platform,
+/// tenant, feature, the operation's own tag, the entities.
+#[derive(Clone, Debug)]
+pub(crate) struct Dependencies {
+    keys: Vec<String>,
+    /// How many of the first keys are not tags; those live for ever.
+    without_expiry: usize,
+}
+
+impl Dependencies {
+    pub(crate) fn of(scope: &TenantScope, operation: Operation, entities: &[Tag]) -> Self {
+        let feature = operation.feature();
+        let mut keys = vec![
+            platform_generation_key().to_owned(),
+            scope.tenant_generation_key(),
+            scope.feature_generation_key(feature),
+        ];
+        let without_expiry = keys.len();
+        let tags = operation.own_tag();
+        keys.extend(tags.iter().chain(entities).map(|tag| scope.tag_generation_key(feature, tag)));
+        Self { keys, without_expiry }
+    }
+
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    fn options(&self, index: usize) -> SetOptions {
+        let options = if index < self.without_expiry {
+            SetOptions::default()
+        } else {
+            SetOptions::with_ttl(tag_lifetime())
+        };
+        options.if_absent()
+    }
+
+    /// Completes what was read: every generation that is absent gets a new stamp, so that the
+    /// load that follows can be told from one before the next invalidation.
+    ///
+    /// `None` means that they would not stay, for instance in a full memory; the caller must not
+    /// store what it loads.
+    pub(crate) async fn complete(
+        &self,
+        provider: &dyn RedisProvider,
+        clock: &dyn Clock,
+        read: Vec<Option<Bytes>>,
+    ) -> Result<Option<Vec<Stamp>>, RedisError> {
+        let mut stamps: Vec<Option<Stamp>> =
+            read.iter().map(|value| value.as_deref().and_then(Stamp::parse)).collect();
+        for _ in 0..CREATION_ROUNDS {
+            let absent: Vec<usize> = positions_of_none(&stamps);
+            if absent.is_empty() {
+                break;
+            }
+            self.create(provider, clock, &mut stamps, &absent).await?;
+        }
+        Ok(stamps.into_iter().collect())
+    }
+
+    async fn create(
+        &self,
+        provider: &dyn RedisProvider,
+        clock: &dyn Clock,
+        stamps: &mut [Option<Stamp>],
+        absent: &[usize],
+    ) -> Result<(), RedisError> {
+        let minted: Vec<(usize, &String, Stamp)> = absent
+            .iter()
+            .filter_map(|index| Some((*index, self.keys.get(*index)?, Stamp::mint(clock, None))))
+            .collect();
+        let commands = minted
+            .iter()
+            .map(|(index, key, stamp)| {
+                Command::Set((*key).clone(), stamp.to_bytes(), self.options(*index))
+            })
+            .collect();
+        let replies = provider.pipeline(commands).await?;
+        let mut lost = Vec::new();
+        for ((index, key, stamp), reply) in minted.iter().zip(replies) {
+            match reply? {
+                Reply::Applied(true) => set_at(stamps, *index, Some(*stamp)),
+                _ => lost.push((*index, key.as_str())),
+            }
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        // Somebody else created these first: theirs count.
+        let keys: Vec<&str> = lost.iter().map(|(_, key)| *key).collect();
+        for ((index, _), value) in lost.iter().zip(provider.get_many(&keys).await?) {
+            set_at(stamps, *index, value.as_deref().and_then(Stamp::parse));
+        }
+        Ok(())
+    }
+}
+
+/// How long the generation of a tag lives: twice the longest value, so that it does not go before
+/// the values that it guards. If it does, they are a miss.
+pub(crate) const fn tag_lifetime() -> std::time::Duration {
+    LONGEST_TTL.saturating_mul(2)
+}
+
+fn positions_of_none(stamps: &[Option<Stamp>]) -> Vec<usize> {
+    stamps
+        .iter()
+        .enumerate()
+        .filter_map(|(index, stamp)| stamp.is_none().then_some(index))
+        .collect()
+}
+
+fn set_at(stamps: &mut [Option<Stamp>], index: usize, stamp: Option<Stamp>) {
+    if let Some(slot) = stamps.get_mut(index) {
+        *slot = stamp;
+    }
+}

@@ -1,0 +1,141 @@
+//! From an event to the stamps that it replaces.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use redis_provider::{Command, RedisError, RedisProvider, Reply, Script, ScriptReply};
+use tenancy::{Clock, EventKind, Tag, TenantScope};
+use uuid::Uuid;
+
+use crate::generation::tag_lifetime;
+use crate::registry::Operation;
+use crate::stamp::Stamp;
+
+/// Attempts to be later than the stamp in force; more than one is needed only where clocks differ
+/// or two invalidations meet.
+const ATTEMPTS: usize = 5;
+
+/// A generation to replace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Target {
+    key: String,
+    expires: bool,
+}
+
+/// What an event of a tenant drops.
+fn targets(scope: &TenantScope, kind: EventKind, subject: Option<Uuid>) -> BTreeSet<Target> {
+    if kind == EventKind::TenantSuspended {
+        return BTreeSet::from([Target { key: scope.tenant_generation_key(), expires: false }]);
+    }
+    let mut targets = BTreeSet::new();
+    for operation in Operation::ALL {
+        if !operation.policy().dropped_by.contains(&kind) {
+            continue;
+        }
+        let entity = operation
+            .entity_kind()
+            .and_then(|entity_kind| Some(Tag::entity(entity_kind, subject?)));
+        for tag in operation.own_tag().into_iter().chain(entity) {
+            let key = scope.tag_generation_key(operation.feature(), &tag);
+            targets.insert(Target { key, expires: true });
+        }
+    }
+    targets
+}
+
+/// Replaces the generations that `kind` concerns. When it answers `Ok`, no value loaded before
+/// can be served any more.
+///
+/// Every attempt writes a new stamp: repeating one could revive what another invalidation has
+/// dropped since.
+pub(crate) async fn invalidate(
+    provider: &dyn RedisProvider,
+    clock: &dyn Clock,
+    scope: &TenantScope,
+    kind: EventKind,
+    subject: Option<Uuid>,
+) -> Result<(), RedisError> {
+    let mut open: Vec<(Target, Option<Stamp>)> =
+        targets(scope, kind, subject).into_iter().map(|target| (target, None)).collect();
+    for _ in 0..ATTEMPTS {
+        if open.is_empty() {
+            return Ok(());
+        }
+        open = advance(provider, clock, open).await?;
+    }
+    if open.is_empty() {
+        return Ok(());
+    }
+    Err(RedisError::Protocol("a generation could not be advanced".to_owned()))
+}
+
+/// One attempt; answers what is still open, with the stamp that stood in the way.
+async fn advance(
+    provider: &dyn RedisProvider,
+    clock: &dyn Clock,
+    open: Vec<(Target, Option<Stamp>)>,
+) -> Result<Vec<(Target, Option<Stamp>)>, RedisError> {
+    let stamps: Vec<Stamp> =
+        open.iter().map(|(_, after)| Stamp::mint(clock, after.as_ref())).collect();
+    let commands = open
+        .iter()
+        .zip(&stamps)
+        .map(|((target, _), stamp)| {
+            let lifetime = if target.expires { tag_lifetime().as_millis() } else { 0 };
+            Command::Evaluate(
+                Script::AdvanceStamp,
+                vec![target.key.clone()],
+                vec![stamp.to_bytes(), Bytes::from(lifetime.to_string())],
+            )
+        })
+        .collect();
+    let replies = provider.pipeline(commands).await?;
+    let mut still_open = Vec::new();
+    for (((target, _), stamp), reply) in open.into_iter().zip(stamps).zip(replies) {
+        let Reply::Script(ScriptReply::Bytes(in_force)) = reply? else {
+            return Err(RedisError::Protocol("AdvanceStamp answered no stamp".to_owned()));
+        };
+        if in_force != stamp.as_bytes() {
+            still_open.push((target, Stamp::parse(&in_force)));
+        }
+    }
+    Ok(still_open)
+}
+
+#[cfg(test)]
+mod tests {
+    use tenancy::{Evidence, TenantId};
+
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "tests make scopes of tenants that do not exist")]
+    fn scope() -> TenantScope {
+        let tenant = TenantId::from_uuid(Uuid::nil());
+        TenantScope::from_verified(tenant, "org_a".parse().unwrap(), Evidence::SystemTask("test"))
+    }
+
+    #[test]
+    fn a_job_event_drops_the_lists_the_figures_and_that_job_only() {
+        let job = Uuid::from_u128(7);
+        let keys: Vec<String> = targets(&scope(), EventKind::JobUpdated, Some(job))
+            .into_iter()
+            .map(|target| target.key)
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "tenant:{org_a:jobs}:!t:job-00000000000000000000000000000007",
+                "tenant:{org_a:jobs}:!t:list",
+                "tenant:{org_a:jobs}:!t:stats",
+                "tenant:{org_a:search}:!t:job-facets",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_suspension_is_one_stamp_at_any_size() {
+        let targets = targets(&scope(), EventKind::TenantSuspended, None);
+        assert_eq!(targets.len(), 1);
+        assert_eq!(targets.first().unwrap().key, "tenant:{org_a}:!g");
+    }
+}

@@ -1,0 +1,193 @@
+//! What the cache has done: counters by tenant and operation.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde::Serialize;
+use tenancy::OrgId;
+
+use crate::cache::Outcome;
+use crate::registry::Operation;
+
+/// Tenants counted one by one; the figures of further ones go into the totals only, so that a
+/// flood of tenants cannot fill the memory.
+const MAX_TENANTS: usize = 10_000;
+
+#[derive(Debug, Default)]
+struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    bypassed: AtomicU64,
+    loads: AtomicU64,
+    load_micros: AtomicU64,
+    load_failures: AtomicU64,
+    stored_bytes: AtomicU64,
+}
+
+impl Counters {
+    fn snapshot(&self) -> OperationStatistics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        OperationStatistics {
+            hits: read(&self.hits),
+            misses: read(&self.misses),
+            bypassed: read(&self.bypassed),
+            loads: read(&self.loads),
+            load_ms: read(&self.load_micros) / 1_000,
+            load_failures: read(&self.load_failures),
+            stored_bytes: read(&self.stored_bytes),
+        }
+    }
+}
+
+/// Figures of one operation since the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OperationStatistics {
+    /// Answers from the cache.
+    pub hits: u64,
+    /// Answers that had to be loaded and were stored.
+    pub misses: u64,
+    /// Answers loaded because the provider did not answer.
+    pub bypassed: u64,
+    /// Loads begun; fewer than misses where readers shared them.
+    pub loads: u64,
+    /// Milliseconds spent in loaders.
+    pub load_ms: u64,
+    /// Loads that failed.
+    pub load_failures: u64,
+    /// Bytes written to the provider.
+    pub stored_bytes: u64,
+}
+
+impl OperationStatistics {
+    fn add(&mut self, other: &Self) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.bypassed += other.bypassed;
+        self.loads += other.loads;
+        self.load_ms += other.load_ms;
+        self.load_failures += other.load_failures;
+        self.stored_bytes += other.stored_bytes;
+    }
+}
+
+/// Figures of the whole cache since the start of the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CacheStatistics {
+    /// Over all tenants and operations.
+    pub total: OperationStatistics,
+    /// Errors of the provider that the cache met, reads and writes.
+    pub provider_errors: u64,
+    /// Invalidations finished.
+    pub invalidations: u64,
+    /// Loads under way now.
+    pub loads_under_way: usize,
+}
+
+impl CacheStatistics {
+    /// Hits in percent of hits, misses and bypasses; 0 before the first read.
+    #[expect(clippy::cast_precision_loss, reason = "a percentage of counters far below 2^52")]
+    pub fn hit_rate_percent(&self) -> f64 {
+        let reads = self.total.hits + self.total.misses + self.total.bypassed;
+        if reads == 0 { 0.0 } else { self.total.hits as f64 * 100.0 / reads as f64 }
+    }
+}
+
+/// The state of the provider behind the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheHealth {
+    /// Name of the backend: `memory`, `redis`, `upstash`.
+    pub backend: &'static str,
+    /// How long the last ping took; `None` if it failed.
+    pub latency: Option<Duration>,
+    /// Keys held by an in-process backend; 0 for others.
+    pub memory_entries: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Statistics {
+    by_tenant: RwLock<HashMap<(OrgId, Operation), Arc<Counters>>>,
+    total: Counters,
+    provider_errors: AtomicU64,
+    invalidations: AtomicU64,
+}
+
+impl Statistics {
+    pub(crate) fn answered(&self, org: &OrgId, operation: Operation, outcome: Outcome) {
+        self.count(org, operation, |counters| {
+            let counter = match outcome {
+                Outcome::Hit => &counters.hits,
+                Outcome::Miss => &counters.misses,
+                Outcome::Bypass => &counters.bypassed,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    pub(crate) fn loaded(&self, org: &OrgId, operation: Operation, took: Duration, failed: bool) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.count(org, operation, |counters| {
+            counters.loads.fetch_add(1, Ordering::Relaxed);
+            counters.load_micros.fetch_add(micros, Ordering::Relaxed);
+            counters.load_failures.fetch_add(u64::from(failed), Ordering::Relaxed);
+        });
+    }
+
+    pub(crate) fn stored(&self, org: &OrgId, operation: Operation, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.count(org, operation, |counters| {
+            counters.stored_bytes.fetch_add(bytes, Ordering::Relaxed);
+        });
+    }
+
+    pub(crate) fn provider_failed(&self) {
+        self.provider_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn invalidated(&self) {
+        self.invalidations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn of_all(&self, loads_under_way: usize) -> CacheStatistics {
+        CacheStatistics {
+            total: self.total.snapshot(),
+            provider_errors: self.provider_errors.load(Ordering::Relaxed),
+            invalidations: self.invalidations.load(Ordering::Relaxed),
+            loads_under_way,
+        }
+    }
+
+    /// One tenant's figures by operation; those never used are absent.
+    pub(crate) fn of_tenant(&self, org: &OrgId) -> Vec<(Operation, OperationStatistics)> {
+        let by_tenant = self.by_tenant.read().unwrap_or_else(PoisonError::into_inner);
+        let of =
+            |operation| Some((operation, by_tenant.get(&(org.clone(), operation))?.snapshot()));
+        Operation::ALL.into_iter().filter_map(of).collect()
+    }
+
+    fn count(&self, org: &OrgId, operation: Operation, add: impl Fn(&Counters)) {
+        add(&self.total);
+        let key = (org.clone(), operation);
+        let known = {
+            let by_tenant = self.by_tenant.read().unwrap_or_else(PoisonError::into_inner);
+            by_tenant.get(&key).cloned()
+        };
+        if let Some(counters) = known {
+            add(&counters);
+            return;
+        }
+        let mut by_tenant = self.by_tenant.write().unwrap_or_else(PoisonError::into_inner);
+        if by_tenant.len() < MAX_TENANTS * Operation::ALL.len() {
+            add(by_tenant.entry(key).or_default());
+        }
+    }
+}
+
+/// Adds up one tenant's figures.
+pub(crate) fn sum(parts: &[(Operation, OperationStatistics)]) -> OperationStatistics {
+    parts.iter().fold(OperationStatistics::default(), |mut total, (_, part)| {
+        total.add(part);
+        total
+    })
+}

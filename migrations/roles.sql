@@ -1,0 +1,61 @@
+-- The database roles of the portal, and what they may do to this database as such.
+-- A superuser runs it in the portal's own database, before the first migration; running it again
+-- sets the passwords anew and changes nothing else:
+--
+--   psql -d portal -v owner_password=… -v app_password=… -v public_password=… \
+--        -v worker_password=… -v ops_password=… -f roles.sql
+--
+-- Managed services without a superuser: the administrator they give out has CREATEROLE and
+-- GRANT OPTION on its database, which is all that is used here.
+
+-- A DO block sees no psql variables; settings of the session carry them in.
+SELECT set_config('portal.owner_password', :'owner_password', false),
+       set_config('portal.app_password', :'app_password', false),
+       set_config('portal.public_password', :'public_password', false),
+       set_config('portal.worker_password', :'worker_password', false),
+       set_config('portal.ops_password', :'ops_password', false);
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['owner', 'app', 'public', 'worker', 'ops'] LOOP
+        IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'portal_' || role_name) THEN
+            EXECUTE format('CREATE ROLE %I', 'portal_' || role_name);
+        END IF;
+        EXECUTE format(
+            'ALTER ROLE %I LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB PASSWORD %L',
+            'portal_' || role_name,
+            current_setting('portal.' || role_name || '_password')
+        );
+    END LOOP;
+    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'portal_search') THEN
+        CREATE ROLE portal_search;
+    END IF;
+    ALTER ROLE portal_search NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB;
+
+    -- The owner hands functions over to portal_search, so it is a member; it does not inherit,
+    -- so that the policies of portal_search do not become its own.
+    ALTER ROLE portal_owner NOINHERIT;
+    GRANT portal_search TO portal_owner;
+
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format(
+        'GRANT CONNECT ON DATABASE %I TO portal_app, portal_public, portal_worker, portal_ops',
+        current_database()
+    );
+    -- CREATE lets the owner install trusted extensions, TEMPORARY lets it stage bulk loads.
+    EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO portal_owner', current_database());
+
+    REVOKE ALL ON SCHEMA public FROM PUBLIC;
+    GRANT USAGE ON SCHEMA public
+        TO portal_app, portal_public, portal_worker, portal_ops, portal_search;
+    GRANT USAGE, CREATE ON SCHEMA public TO portal_owner WITH GRANT OPTION;
+END
+$$;
+
+SELECT set_config('portal.owner_password', '', false),
+       set_config('portal.app_password', '', false),
+       set_config('portal.public_password', '', false),
+       set_config('portal.worker_password', '', false),
+       set_config('portal.ops_password', '', false);

@@ -1,0 +1,252 @@
+//! What readers see: hits, misses, invalidations that overtake loads, and a provider that is away.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redis_provider::testing::{Fault, FaultyRedis};
+use redis_provider::{MemoryProvider, MemorySettings, RedisError, RedisProvider};
+use tenancy::{Clock, EventKind, Evidence, ManualClock, Tag, TenantId, TenantScope};
+use tenant_cache::{
+    CacheError, CacheSettings, CachedAnswer, Loaded, Operation, Outcome, TenantCache,
+};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+#[expect(clippy::disallowed_methods, reason = "tests make scopes of tenants that do not exist")]
+fn scope(org: &str) -> TenantScope {
+    let tenant = TenantId::from_uuid(Uuid::now_v7());
+    TenantScope::from_verified(tenant, org.parse().unwrap(), Evidence::SystemTask("test"))
+}
+
+struct Fixture {
+    provider: Arc<FaultyRedis>,
+    clock: Arc<ManualClock>,
+    cache: TenantCache,
+    scope: TenantScope,
+}
+
+fn fixture() -> Fixture {
+    let memory = Arc::new(MemoryProvider::new(MemorySettings::default()));
+    let provider = Arc::new(FaultyRedis::new(memory));
+    let clock =
+        Arc::new(ManualClock::at(OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1 << 30)));
+    let cache = instance(&provider, &clock);
+    Fixture { provider, clock, cache, scope: scope("org_a") }
+}
+
+/// Another process on the same provider.
+fn instance(provider: &Arc<FaultyRedis>, clock: &Arc<ManualClock>) -> TenantCache {
+    let provider: Arc<dyn RedisProvider> = Arc::clone(provider) as _;
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+    TenantCache::new(provider, clock, CacheSettings::default())
+}
+
+async fn read(cache: &TenantCache, scope: &TenantScope, value: &'static str) -> CachedAnswer {
+    let key = Operation::JobsList.key(scope).part("all").build();
+    let load = move || async move { Ok::<_, io::Error>(Some(Loaded::new(value))) };
+    cache.get_or_load(scope, Operation::JobsList, key, &[], load).await.unwrap().unwrap()
+}
+
+fn text(answer: &CachedAnswer) -> String {
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn the_second_reader_is_answered_from_the_cache() {
+    let Fixture { cache, scope, clock, .. } = fixture();
+    let first = read(&cache, &scope, "first").await;
+    clock.advance(Duration::from_secs(3));
+    let second = read(&cache, &scope, "second").await;
+    assert_eq!((first.outcome, second.outcome), (Outcome::Miss, Outcome::Hit));
+    assert_eq!(text(&second), "first");
+    assert_eq!(first.etag, second.etag);
+    assert_eq!(second.age, Duration::from_secs(3));
+    let total = cache.statistics().total;
+    assert_eq!((total.hits, total.misses, total.loads), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn an_event_drops_what_its_policy_says_on_every_instance() {
+    let Fixture { cache, scope, provider, clock } = fixture();
+    let other = instance(&provider, &clock);
+    for kind in Operation::JobsList.policy().dropped_by {
+        read(&cache, &scope, "old").await;
+        cache.invalidate(&scope, *kind, Some(Uuid::now_v7())).await.unwrap();
+        let after = read(&other, &scope, "new").await;
+        assert_eq!((after.outcome, text(&after).as_str()), (Outcome::Miss, "new"), "{kind}");
+        cache.invalidate(&scope, *kind, None).await.unwrap();
+    }
+    read(&cache, &scope, "kept").await;
+    cache.invalidate(&scope, EventKind::MemberJoined, None).await.unwrap();
+    assert_eq!(read(&cache, &scope, "other").await.outcome, Outcome::Hit);
+}
+
+#[tokio::test]
+async fn a_job_is_dropped_by_its_own_events_only() {
+    let Fixture { cache, scope, .. } = fixture();
+    let (this, that) = (Uuid::now_v7(), Uuid::now_v7());
+    let read_job = async |id: Uuid, value: &'static str| {
+        let key = Operation::JobsItem.key(&scope).part(&id.to_string()).build();
+        let load = move || async move { Ok::<_, io::Error>(Some(Loaded::new(value))) };
+        let entities = [Tag::entity("job", id)];
+        cache.get_or_load(&scope, Operation::JobsItem, key, &entities, load).await.unwrap().unwrap()
+    };
+    read_job(this, "this").await;
+    read_job(that, "that").await;
+    cache.invalidate(&scope, EventKind::JobUpdated, Some(this)).await.unwrap();
+    assert_eq!(read_job(this, "this, changed").await.outcome, Outcome::Miss);
+    assert_eq!(read_job(that, "never").await.outcome, Outcome::Hit);
+}
+
+#[tokio::test]
+async fn tenants_neither_share_values_nor_invalidations() {
+    let Fixture { cache, scope: a, .. } = fixture();
+    let b = scope("org_b");
+    assert_eq!(text(&read(&cache, &a, "of a").await), "of a");
+    assert_eq!(text(&read(&cache, &b, "of b").await), "of b");
+    cache.invalidate(&a, EventKind::JobUpdated, None).await.unwrap();
+    cache.invalidate(&a, EventKind::TenantSuspended, None).await.unwrap();
+    assert_eq!(read(&cache, &b, "never").await.outcome, Outcome::Hit);
+    assert_eq!(read(&cache, &a, "again").await.outcome, Outcome::Miss);
+}
+
+#[tokio::test]
+async fn a_load_that_began_before_an_invalidation_is_never_served_after_it() {
+    let Fixture { cache, scope, provider, clock } = fixture();
+    let (started, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let slow = {
+        let (cache, scope) = (cache.clone(), scope.clone());
+        let (started, go_on) = (Arc::clone(&started), Arc::clone(&go_on));
+        tokio::spawn(async move {
+            let key = Operation::JobsList.key(&scope).part("all").build();
+            let load = move || async move {
+                started.notify_one();
+                go_on.notified().await;
+                Ok::<_, io::Error>(Some(Loaded::new("old")))
+            };
+            cache.get_or_load(&scope, Operation::JobsList, key, &[], load).await.unwrap().unwrap()
+        })
+    };
+    started.notified().await;
+    cache.invalidate(&scope, EventKind::JobUpdated, None).await.unwrap();
+
+    // A reader after the write does not join the load from before it…
+    assert_eq!(text(&read(&cache, &scope, "new").await), "new");
+    go_on.notify_one();
+    assert_eq!(text(&slow.await.unwrap()), "old");
+    // …and the old value, though stored last, is served by no instance.
+    for reader in [cache.clone(), instance(&provider, &clock)] {
+        assert_eq!(text(&read(&reader, &scope, "newer").await), "newer");
+        reader.invalidate(&scope, EventKind::JobUpdated, None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_readers_of_a_cold_key_load_once() {
+    let Fixture { cache, scope, .. } = fixture();
+    let loads = Arc::new(AtomicUsize::new(0));
+    let readers: Vec<_> = (0..1_000)
+        .map(|_| {
+            let (cache, scope, loads) = (cache.clone(), scope.clone(), Arc::clone(&loads));
+            tokio::spawn(async move {
+                let key = Operation::JobsList.key(&scope).part("all").build();
+                let load = move || async move {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    Ok::<_, io::Error>(Some(Loaded::new("one")))
+                };
+                cache.get_or_load(&scope, Operation::JobsList, key, &[], load).await
+            })
+        })
+        .collect();
+    for reader in readers {
+        assert_eq!(text(&reader.await.unwrap().unwrap().unwrap()), "one");
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_reader_who_goes_away_does_not_take_the_load_along() {
+    let Fixture { cache, scope, .. } = fixture();
+    let (started, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let first = {
+        let (cache, scope) = (cache.clone(), scope.clone());
+        let (started, go_on) = (Arc::clone(&started), Arc::clone(&go_on));
+        tokio::spawn(async move {
+            let key = Operation::JobsList.key(&scope).part("all").build();
+            let load = move || async move {
+                started.notify_one();
+                go_on.notified().await;
+                Ok::<_, io::Error>(Some(Loaded::new("from the first")))
+            };
+            cache.get_or_load(&scope, Operation::JobsList, key, &[], load).await
+        })
+    };
+    started.notified().await;
+    first.abort();
+    go_on.notify_one();
+    assert_eq!(text(&read(&cache, &scope, "from the second").await), "from the first");
+}
+
+#[tokio::test]
+async fn absence_and_errors_are_answered_and_not_kept() {
+    let Fixture { cache, scope, .. } = fixture();
+    let key = || Operation::JobsList.key(&scope).part("all").build();
+    let nothing = || async { Ok::<Option<Loaded<()>>, io::Error>(None) };
+    let answer = cache.get_or_load(&scope, Operation::JobsList, key(), &[], nothing).await;
+    assert!(answer.unwrap().is_none());
+    let failing = || async { Err::<Option<Loaded<()>>, _>(io::Error::other("away")) };
+    let answer = cache.get_or_load(&scope, Operation::JobsList, key(), &[], failing).await;
+    assert!(matches!(answer, Err(CacheError::Load(error)) if error.to_string() == "away"));
+    assert_eq!(read(&cache, &scope, "there").await.outcome, Outcome::Miss);
+}
+
+#[tokio::test]
+async fn a_value_ends_with_its_time_to_live_or_its_own_last_instant() {
+    let Fixture { cache, scope, clock, .. } = fixture();
+    read(&cache, &scope, "old").await;
+    clock.advance(Operation::JobsList.policy().ttl);
+    assert_eq!(read(&cache, &scope, "new").await.outcome, Outcome::Miss);
+
+    let key = || Operation::JobsStats.key(&scope).build();
+    let last = clock.now() + Duration::from_secs(5);
+    let load = move || async move { Ok::<_, io::Error>(Some(Loaded::until("value", Some(last)))) };
+    let outcome = async || {
+        let answer = cache.get_or_load(&scope, Operation::JobsStats, key(), &[], load).await;
+        answer.unwrap().unwrap().outcome
+    };
+    assert_eq!(outcome().await, Outcome::Miss);
+    clock.advance(Duration::from_secs(4));
+    assert_eq!(outcome().await, Outcome::Hit);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(outcome().await, Outcome::Miss);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_bypassed_and_never_taken_for_a_miss() {
+    let Fixture { cache, scope, provider, .. } = fixture();
+    read(&cache, &scope, "before").await;
+    provider.inject(Fault::Fail(RedisError::Unavailable("down".to_owned())));
+    let during = read(&cache, &scope, "from the database").await;
+    assert_eq!((during.outcome, text(&during).as_str()), (Outcome::Bypass, "from the database"));
+    assert!(cache.invalidate(&scope, EventKind::JobUpdated, None).await.is_err());
+    provider.heal();
+    // What was loaded during the outage was not kept; what was there before still holds.
+    assert_eq!(text(&read(&cache, &scope, "never").await), "before");
+    assert!(cache.statistics().provider_errors >= 2);
+}
+
+#[tokio::test]
+async fn damaged_values_are_misses() {
+    let Fixture { cache, scope, provider, .. } = fixture();
+    read(&cache, &scope, "sound").await;
+    let key = Operation::JobsList.key(&scope).part("all").build();
+    let sound = provider.get(key.as_str()).await.unwrap().unwrap();
+    for length in [0, 4, 20, sound.len() / 2] {
+        provider.set(key.as_str(), sound.slice(..length), Default::default()).await.unwrap();
+        assert_eq!(text(&read(&cache, &scope, "loaded anew").await), "loaded anew");
+    }
+}

@@ -1,9 +1,42 @@
 //! The provider port and its adapters: one contract for unlike Redis services.
+//!
+//! Callers know [`RedisProvider`] and nothing else; which service answers is decided once, by the
+//! binary's settings. tenant-cache, session-store and event-notifier may call the port; only the
+//! binary may name an adapter.
+//!
+//! - [`MemoryProvider`]: in process, for development.
+//!
+//! What must hold, whoever answers: an error is never a miss; every call ends within a deadline;
+//! nothing that is not idempotent is sent twice; a subscription says when it may have lost
+//! something. The suite in `testing::contract` (feature `testing`) holds every adapter to it.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use redis_provider::{MemoryProvider, MemorySettings, RedisError, RedisProvider, SetOptions};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), RedisError> {
+//! let provider = MemoryProvider::new(MemorySettings::default());
+//! let options = SetOptions::with_ttl(Duration::from_secs(60));
+//! assert!(provider.set("greeting", "hello".into(), options.if_absent()).await?);
+//! assert!(!provider.set("greeting", "again".into(), options.if_absent()).await?);
+//! assert_eq!(provider.get("greeting").await?.as_deref(), Some(&b"hello"[..]));
+//! assert_eq!(provider.get("nothing").await?, None);
+//! # Ok(())
+//! # }
+//! ```
 
 mod error;
+pub mod limits;
+mod memory;
 mod port;
+mod script;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::RedisError;
+pub use memory::{MemoryProvider, MemorySettings};
 pub use port::{
     Command, Condition, Expiry, Incoming, RedisProvider, Reply, ScanCursor, ScanPage, Script,
     ScriptReply, ServerInfo, SetOptions, Subscription,

@@ -12,12 +12,14 @@ use crate::error::RedisError;
 /// A Redis-like service, spoken to in bytes.
 ///
 /// Semantics that every adapter keeps, the in-process one included, and that
-/// [`contract`](crate::testing::contract) checks:
+/// `testing::contract` checks:
 ///
 /// - Every call ends within the adapter's deadline, in an answer or an error. **An error is never
 ///   a miss**: `Ok(None)` means that the service said the key is absent.
 /// - Keys and values are bytes; any byte may stand in a value, and an empty value is not absence.
 /// - A time to live is rounded up to whole milliseconds and is at least one.
+/// - What is over a bound of [`limits`](crate::limits) is [`RedisError::Rejected`] before it is
+///   sent; a time to live is cut to [`MAX_TTL`](crate::limits::MAX_TTL).
 /// - Calls over several keys may span slots; an adapter groups them and keeps the order of the
 ///   answers equal to the order of the keys.
 /// - Nothing that is not idempotent is retried. [`RedisError::Timeout`] says whether the command

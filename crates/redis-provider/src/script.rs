@@ -1,0 +1,179 @@
+//! The scripts, each in Lua for the services and in Rust for the in-process one.
+//!
+//! A script touches exactly one key, so it runs on a cluster and under per-key locking alike.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::error::RedisError;
+use crate::limits::{MAX_TTL, check_key, check_value};
+use crate::port::{Script, ScriptReply};
+
+/// Bytes of a stamp that carry its time.
+const STAMP_TIME_BYTES: usize = 16;
+
+/// Lua's own `<` compares strings by the server's locale, hence the loop over bytes.
+const ADVANCE_STAMP: &str = "\
+local old = redis.call('GET', KEYS[1])
+local new = ARGV[1]
+if old then
+  local older = false
+  for i = 1, 16 do
+    local a = string.byte(old, i) or -1
+    local b = string.byte(new, i) or -1
+    if a ~= b then
+      older = a < b
+      break
+    end
+  end
+  if not older then
+    return old
+  end
+end
+if ARGV[2] == '0' then
+  redis.call('SET', KEYS[1], new)
+else
+  redis.call('SET', KEYS[1], new, 'PX', ARGV[2])
+end
+return new";
+
+const DELETE_IF_EQUALS: &str = "\
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('UNLINK', KEYS[1])
+end
+return 0";
+
+impl Script {
+    /// The script's text for a service that runs Lua 5.1.
+    pub const fn lua(self) -> &'static str {
+        match self {
+            Self::AdvanceStamp => ADVANCE_STAMP,
+            Self::DeleteIfEquals => DELETE_IF_EQUALS,
+        }
+    }
+
+    const fn argument_count(self) -> usize {
+        match self {
+            Self::AdvanceStamp => 2,
+            Self::DeleteIfEquals => 1,
+        }
+    }
+}
+
+/// What a script does to its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Leaves it as it is, its time to live included.
+    Keep,
+    /// Replaces its value; `None` means without a time to live.
+    Write(Bytes, Option<Duration>),
+    /// Deletes it.
+    Delete,
+}
+
+/// Checks a call before it is sent, so that every adapter refuses the same ones.
+pub(crate) fn check<K: AsRef<str>>(
+    script: Script,
+    keys: &[K],
+    arguments: &[Bytes],
+) -> Result<(), RedisError> {
+    let [key] = keys else {
+        return Err(RedisError::Rejected(format!("{} keys for a script of one", keys.len())));
+    };
+    check_key(key.as_ref())?;
+    if arguments.len() != script.argument_count() {
+        return Err(RedisError::Rejected(format!(
+            "{} arguments for a script of {}",
+            arguments.len(),
+            script.argument_count()
+        )));
+    }
+    arguments.iter().try_for_each(check_value)?;
+    if let (Script::AdvanceStamp, [_, ttl]) = (script, arguments) {
+        parse_ttl(ttl)?;
+    }
+    Ok(())
+}
+
+/// Runs a script's Rust twin: from the key's value to what becomes of it, and the answer.
+pub(crate) fn run_twin(
+    script: Script,
+    current: Option<&Bytes>,
+    arguments: &[Bytes],
+) -> Result<(Effect, ScriptReply), RedisError> {
+    match (script, arguments) {
+        (Script::AdvanceStamp, [new, ttl]) => {
+            let ttl = parse_ttl(ttl)?;
+            match current {
+                Some(old) if stamp_time(old) >= stamp_time(new) => {
+                    Ok((Effect::Keep, ScriptReply::Bytes(old.clone())))
+                }
+                _ => Ok((Effect::Write(new.clone(), ttl), ScriptReply::Bytes(new.clone()))),
+            }
+        }
+        (Script::DeleteIfEquals, [expected]) => Ok(if current == Some(expected) {
+            (Effect::Delete, ScriptReply::Integer(1))
+        } else {
+            (Effect::Keep, ScriptReply::Integer(0))
+        }),
+        _ => Err(RedisError::Rejected("wrong number of arguments of a script".to_owned())),
+    }
+}
+
+fn stamp_time(stamp: &Bytes) -> &[u8] {
+    stamp.get(..STAMP_TIME_BYTES).unwrap_or(stamp)
+}
+
+/// A canonical decimal, because the Lua side compares it as text.
+fn parse_ttl(text: &Bytes) -> Result<Option<Duration>, RedisError> {
+    let millis = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok().filter(|number| number.to_string() == text))
+        .filter(|millis| Duration::from_millis(*millis) <= MAX_TTL)
+        .ok_or_else(|| {
+            RedisError::Rejected("a time to live is a decimal number of milliseconds".to_owned())
+        })?;
+    Ok((millis > 0).then(|| Duration::from_millis(millis)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(text: &str) -> Bytes {
+        Bytes::copy_from_slice(text.as_bytes())
+    }
+
+    fn advance(current: Option<&str>, new: &str) -> (Effect, ScriptReply) {
+        let arguments = [stamp(new), stamp("0")];
+        run_twin(Script::AdvanceStamp, current.map(stamp).as_ref(), &arguments).unwrap()
+    }
+
+    #[test]
+    fn a_stamp_only_advances() {
+        let (old, new) = ("0000000000000001-a", "0000000000000002-b");
+        assert_eq!(advance(None, old).1, ScriptReply::Bytes(stamp(old)));
+        assert_eq!(advance(Some(old), new).0, Effect::Write(stamp(new), None));
+        assert_eq!(advance(Some(new), old), (Effect::Keep, ScriptReply::Bytes(stamp(new))));
+    }
+
+    #[test]
+    fn stamps_of_the_same_time_keep_the_first() {
+        let (first, second) = ("0000000000000001-a", "0000000000000001-b");
+        assert_eq!(advance(Some(first), second), (Effect::Keep, ScriptReply::Bytes(stamp(first))));
+    }
+
+    #[test]
+    fn malformed_calls_are_refused() {
+        let keys = ["key"];
+        for ttl in ["", "01", "-1", "+1", "1.0", " 1", "99999999999999999999"] {
+            let arguments = [stamp("s"), stamp(ttl)];
+            assert!(check(Script::AdvanceStamp, &keys, &arguments).is_err(), "{ttl:?}");
+        }
+        assert!(check(Script::AdvanceStamp, &keys, &[stamp("s"), stamp("10")]).is_ok());
+        assert!(check(Script::DeleteIfEquals, &keys, &[]).is_err());
+        assert!(check(Script::DeleteIfEquals, &["a", "b"], &[stamp("s")]).is_err());
+        assert!(check(Script::DeleteIfEquals, &[""], &[stamp("s")]).is_err());
+    }
+}

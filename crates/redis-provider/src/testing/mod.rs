@@ -1,0 +1,8 @@
+//! What tests of this and other crates use: the contract suite and decorators that break things.
+
+pub mod contract;
+mod faulty;
+mod recording;
+
+pub use faulty::{Fault, FaultyRedis};
+pub use recording::RecordingRedis;

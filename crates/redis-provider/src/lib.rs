@@ -5,6 +5,7 @@
 //! binary may name an adapter.
 //!
 //! - [`MemoryProvider`]: in process, for development.
+//! - [`Backplane`]: the process's one subscription, shared out by topic.
 //!
 //! What must hold, whoever answers: an error is never a miss; every call ends within a deadline;
 //! nothing that is not idempotent is sent twice; a subscription says when it may have lost
@@ -27,6 +28,8 @@
 //! # }
 //! ```
 
+mod backoff;
+mod backplane;
 mod error;
 pub mod limits;
 mod memory;
@@ -35,6 +38,7 @@ mod script;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use backplane::Backplane;
 pub use error::RedisError;
 pub use memory::{MemoryProvider, MemorySettings};
 pub use port::{

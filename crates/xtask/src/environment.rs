@@ -1,0 +1,158 @@
+//! The portal's environment in a private installation.
+
+use std::process::Command;
+
+use crate::failure::Outcome;
+use crate::identity_provider::{CLIENT_ID, CLIENT_SECRET, issuer};
+use crate::postgres::{Cluster, DATABASE, RolePasswords};
+use crate::secrets::Secrets;
+
+/// What a developer's shell may have set for another installation and must not reach this one.
+const FOREIGN: [&str; 30] = [
+    "PORTAL_ENV",
+    "PORTAL_LISTEN",
+    "PORTAL_BASE_URL",
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "DATABASE_WORKER_URL",
+    "DATABASE_PUBLIC_URL",
+    "DATABASE_OPS_URL",
+    "PLATFORM_ORG_ID",
+    "REDIS_PROVIDER",
+    "REDIS_URL",
+    "REDIS_PRIVATE_URL",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_USERNAME",
+    "REDIS_PASSWORD",
+    "REDIS_TLS",
+    "REDIS_CLUSTER",
+    "AUTH0_ISSUER_BASE_URL",
+    "AUTH0_CLIENT_ID",
+    "AUTH0_CLIENT_SECRET",
+    "AUTH0_AUDIENCE",
+    "AUTH0_ROLES_CLAIM",
+    "AUTH0_EVENTS_TOKEN",
+    "AUTH0_MANAGEMENT_CLIENT_ID",
+    "AUTH0_MANAGEMENT_CLIENT_SECRET",
+    "UPSTASH_REDIS_REST_URL",
+    "UPSTASH_REDIS_REST_TOKEN",
+    "SESSION_KEYS",
+    "CACHE_ENCRYPTION_KEYS",
+];
+
+/// Where the parts of an installation listen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    pub(crate) portal: u16,
+    pub(crate) identity_provider: u16,
+}
+
+impl Addresses {
+    /// The portal's public origin.
+    pub(crate) fn base_url(self) -> String {
+        format!("http://localhost:{}", self.portal)
+    }
+
+    /// Where sign-in takes people back.
+    pub(crate) fn callback(self) -> String {
+        format!("{}/auth/callback", self.base_url())
+    }
+}
+
+/// Which Redis the portal uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RedisChoice {
+    /// None: the provider in the portal's own process.
+    Memory,
+    /// A single server at this URL.
+    Single(String),
+}
+
+/// Variables and their values.
+pub(crate) struct Environment(Vec<(&'static str, String)>);
+
+impl Environment {
+    /// All that the portal needs, by the table of settings.
+    pub(crate) fn of_portal(
+        addresses: Addresses,
+        cluster: &Cluster,
+        passwords: &RolePasswords,
+        redis: &RedisChoice,
+        secrets: &mut Secrets,
+    ) -> Outcome<Self> {
+        let database = |role: &str, password: &str| cluster.url(role, password, DATABASE);
+        let mut variables = vec![
+            ("PORTAL_ENV", "development".to_owned()),
+            ("PORTAL_LISTEN", format!("127.0.0.1:{}", addresses.portal)),
+            ("PORTAL_BASE_URL", addresses.base_url()),
+            ("DATABASE_URL", database("portal_app", &passwords.app)),
+            ("DATABASE_OWNER_URL", database("portal_owner", &passwords.owner)),
+            ("DATABASE_WORKER_URL", database("portal_worker", &passwords.worker)),
+            ("DATABASE_PUBLIC_URL", database("portal_public", &passwords.public)),
+            ("DATABASE_OPS_URL", database("portal_ops", &passwords.ops)),
+            ("AUTH0_ISSUER_BASE_URL", issuer(addresses.identity_provider)),
+            ("AUTH0_CLIENT_ID", CLIENT_ID.to_owned()),
+            ("AUTH0_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
+            ("SESSION_KEYS", secrets.session_keys()?),
+            ("CACHE_ENCRYPTION_KEYS", secrets.cache_keys()?),
+        ];
+        match redis {
+            RedisChoice::Memory => variables.push(("REDIS_PROVIDER", "memory".to_owned())),
+            RedisChoice::Single(url) => {
+                variables.push(("REDIS_PROVIDER", "elasticache".to_owned()));
+                variables.push(("REDIS_URL", url.clone()));
+                variables.push(("REDIS_CLUSTER", "false".to_owned()));
+            }
+        }
+        Ok(Self(variables))
+    }
+
+    /// Gives the variables to a program, and takes away those that a shell has set for another
+    /// installation, `*_FILE` variants included. `PORTAL__…` settings pass: they are how a
+    /// developer tunes this one.
+    pub(crate) fn apply(&self, program: &mut Command) {
+        for name in FOREIGN {
+            program.env_remove(name).env_remove(format!("{name}_FILE"));
+        }
+        program.envs(self.0.iter().map(|(name, value)| (name, value)));
+    }
+
+    /// The text of a file for `set -a; . file; set +a`.
+    pub(crate) fn as_file(&self) -> String {
+        let lines: Vec<_> =
+            self.0.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+        lines.concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_has_set_does_not_reach_the_portal() {
+        let environment = Environment(vec![("REDIS_PROVIDER", "memory".into())]);
+        let mut program = Command::new("true");
+        program
+            .env("REDIS_URL", "rediss://production.example")
+            .env("PORTAL__SESSION__IDLE_SECONDS", "9");
+        environment.apply(&mut program);
+        let value = |wanted: &str| {
+            program
+                .get_envs()
+                .find(|(name, _)| *name == wanted)
+                .and_then(|(_, value)| Some(value?.to_str().unwrap().to_owned()))
+        };
+        assert_eq!(value("REDIS_URL"), None);
+        assert_eq!(value("REDIS_PROVIDER").as_deref(), Some("memory"));
+        assert_eq!(value("PORTAL__SESSION__IDLE_SECONDS").as_deref(), Some("9"));
+    }
+
+    #[test]
+    fn the_file_can_be_read_by_a_shell() {
+        let environment =
+            Environment(vec![("A", "x:YQ==".into()), ("B", "http://localhost/".into())]);
+        assert_eq!(environment.as_file(), "A='x:YQ=='\nB='http://localhost/'\n");
+    }
+}

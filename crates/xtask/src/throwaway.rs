@@ -1,0 +1,105 @@
+//! Servers for one run: fast, in a temporary folder, gone afterwards.
+
+use std::fs;
+use std::path::Path;
+
+use crate::accounts::Account;
+use crate::failure::{Failure, Outcome};
+use crate::identity_provider::IdentityProvider;
+use crate::postgres::{Cluster, Durability};
+use crate::run::Run;
+use crate::secrets::{Secrets, random_number};
+use crate::services::{Disposal, Services};
+use crate::{install, ports, redis};
+
+/// Temporary folders carry this name and a number.
+const FOLDER: &str = "employer-portal-test-";
+
+/// Opens a temporary folder, after removing those that killed runs have left.
+pub(crate) fn open(run: &Run) -> Outcome<Services> {
+    let temporary = std::env::temp_dir();
+    remove_abandoned(run, &temporary);
+    let name = format!("{FOLDER}{}-{:04x}", std::process::id(), random_number()?);
+    Services::open(run, &temporary.join(name), Disposal::Remove)
+}
+
+/// A folder whose lock can be taken is nobody's any more: opening it ends what still runs there,
+/// and closing it deletes it.
+fn remove_abandoned(run: &Run, temporary: &Path) {
+    let entries = fs::read_dir(temporary).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| is_ours(&entry.file_name())) {
+        if let Ok(abandoned) = Services::open(run, &entry.path(), Disposal::Remove) {
+            run.progress
+                .note(&format!("Removing {}, left by an earlier run", entry.path().display()));
+            drop(abandoned);
+        }
+    }
+}
+
+fn is_ours(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(FOLDER))
+}
+
+/// Starts a PostgreSQL that loses its data with its folder.
+pub(crate) fn start_postgres(
+    run: &Run,
+    services: &mut Services,
+    account: Option<&Account>,
+    secrets: &mut Secrets,
+) -> Outcome<Cluster> {
+    if account.is_some_and(|account| !account.can_enter(services.folder())) {
+        return Err(Failure::new(format!(
+            "an unprivileged user cannot enter {}",
+            services.folder().display()
+        ))
+        .advise("run this with TMPDIR=/tmp"));
+    }
+    let binaries = install::postgres(run, None)?;
+    let home = services.folder().join("postgres");
+    let password = secrets.password("SUPERUSER_PASSWORD")?;
+    run.progress.stage(&format!("Starting PostgreSQL {} (throw-away)", binaries.version), || {
+        let mut cluster =
+            Cluster::create(binaries, account.cloned(), &home, &password, Durability::ThrownAway)?;
+        cluster.start(run, services, ports::scattered(random_number()?)?)?;
+        Ok(cluster)
+    })
+}
+
+/// Starts a redis-server for this run and answers its URL.
+pub(crate) fn start_redis(
+    run: &Run,
+    services: &mut Services,
+    account: Option<&Account>,
+    program: &Path,
+) -> Outcome<String> {
+    let home = services.folder().join("redis");
+    run.progress.stage("Starting redis-server (throw-away)", || {
+        let port = ports::scattered(random_number()?)?;
+        redis::Server { program, account, home: &home, password: None, port }.start(services)
+    })
+}
+
+/// Starts a dev-auth0 whose directory is empty (tests add their own people) and answers its issuer.
+pub(crate) fn start_identity_provider(
+    run: &Run,
+    services: &mut Services,
+    program: &Path,
+) -> Outcome<String> {
+    let port = ports::scattered(random_number()?)?;
+    let server = IdentityProvider { program, port, directory: None, callback: None };
+    run.progress.stage("Starting dev-auth0 (throw-away)", || server.start(services))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn only_folders_of_ours_are_cleaned_up() {
+        assert!(is_ours(OsStr::new("employer-portal-test-4711-0a1b")));
+        assert!(!is_ours(OsStr::new("employer-portal-0123456789abcdef")));
+        assert!(!is_ours(OsStr::new("systemd-private")));
+    }
+}

@@ -1,0 +1,352 @@
+//! `cargo xtask up`: from a machine with only Rust to a running portal.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::accounts::{self, Account};
+use crate::environment::{Addresses, Environment, RedisChoice};
+use crate::failure::{Explain as _, Failure, Outcome};
+use crate::identity_provider::IdentityProvider;
+use crate::postgres::{self, Cluster, Durability, RolePasswords};
+use crate::processes::{POLL, command};
+use crate::run::Run;
+use crate::secrets::{self, Secrets};
+use crate::services::{Disposal, Services};
+use crate::{http, install, people, ports, redis};
+
+/// First choices; the next free port is taken when one is in use.
+const POSTGRES_PORT: u16 = 8432;
+const REDIS_PORT: u16 = 8379;
+const IDENTITY_PROVIDER_PORT: u16 = 4444;
+const PORTAL_PORT: u16 = 8080;
+
+/// Longest build: from nothing, optimized, on a small machine.
+const BUILD: Duration = Duration::from_secs(3600);
+/// Longest migration or seeding.
+const DATA: Duration = Duration::from_secs(600);
+/// Longest start of the portal.
+const START: Duration = Duration::from_secs(60);
+
+/// The people of the demo tenants, in dev-auth0's format.
+const PEOPLE: &str = "crates/employer-store/demo/people.json";
+
+/// What stays in the private folder when all else is deleted: what guards the folder itself.
+const GUARDS: [&str; 2] = ["lock", "watchdog.lock"];
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Options {
+    reset: bool,
+    release: bool,
+    redis: bool,
+    port: Option<u16>,
+}
+
+impl Options {
+    pub(crate) fn parse(arguments: &[String]) -> Outcome<Self> {
+        let mut options = Self::default();
+        let mut arguments = arguments.iter().flat_map(|argument| argument.splitn(2, '='));
+        while let Some(argument) = arguments.next() {
+            match argument {
+                "--reset" => options.reset = true,
+                "--release" => options.release = true,
+                "--redis" => {
+                    options.redis = match arguments.next() {
+                        Some("memory") => false,
+                        Some("single") => true,
+                        _ => return Err(Failure::new("--redis is either memory or single")),
+                    }
+                }
+                "--port" => {
+                    let port = arguments.next().and_then(|port| port.parse().ok());
+                    options.port =
+                        Some(port.filter(|port| *port > 0).ok_or_else(|| {
+                            Failure::new("--port needs a number from 1 to 65535")
+                        })?);
+                }
+                other => {
+                    return Err(Failure::new(format!("`up` does not know `{other}`"))
+                        .advise("`cargo xtask help` lists what it knows"));
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// A private installation while it is put together.
+struct Installation<'a> {
+    run: &'a Run,
+    options: &'a Options,
+    services: Services,
+    /// `.dev` of the checkout: secrets, logs, the list of processes.
+    folder: PathBuf,
+    account: Option<Account>,
+    secrets: Secrets,
+}
+
+/// Runs the portal until Ctrl-C.
+pub(crate) fn run(run: &Run, options: &Options) -> Outcome<u8> {
+    let folder = run.checkout.join(".dev");
+    let services = Services::open(run, &folder, Disposal::Keep)?;
+    if options.reset {
+        reset(run, &folder)?;
+    }
+    let mut installation = Installation {
+        account: Account::for_servers()?,
+        secrets: Secrets::kept_in(&folder.join("secrets")),
+        run,
+        options,
+        services,
+        folder,
+    };
+    installation.start()?;
+    let outcome = installation.watch();
+    installation.run.progress.note("Stopping");
+    installation.services.end_all();
+    match outcome {
+        // Ctrl-C is how a running portal is meant to end.
+        Err(Failure::Interrupted) | Ok(()) => Ok(0),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Deletes the private data, wherever it is.
+fn reset(run: &Run, folder: &Path) -> Outcome<()> {
+    run.progress.note("Deleting the private data (--reset)");
+    let entries = fs::read_dir(folder).explain(format_args!("list {}", folder.display()))?;
+    for entry in entries.flatten() {
+        if !GUARDS.iter().any(|guard| entry.file_name() == *guard) {
+            postgres::remove_if_there(&entry.path())?;
+        }
+    }
+    postgres::remove_if_there(&postgres::outside(&run.checkout))
+}
+
+impl Installation<'_> {
+    fn start(&mut self) -> Outcome<()> {
+        let addresses = self.addresses()?;
+        let home = self.data_home()?;
+        let passwords = self.secrets.role_passwords()?;
+        let cluster = self.start_postgres(&home, &passwords)?;
+        let redis = self.start_redis(&home)?;
+        let environment =
+            Environment::of_portal(addresses, &cluster, &passwords, &redis, &mut self.secrets)?;
+        secrets::write_private(&self.folder.join("portal.env"), &environment.as_file())?;
+        let binaries = self.build()?;
+        self.load_data(&binaries.join("portal"), &environment)?;
+        self.start_identity_provider(&binaries.join("dev-auth0"), addresses)?;
+        self.start_portal(&binaries.join("portal"), &environment, addresses)?;
+        self.print_summary(addresses, &cluster);
+        Ok(())
+    }
+
+    /// Chosen before anything slow happens, so that a taken port is told at once.
+    fn addresses(&self) -> Outcome<Addresses> {
+        let portal = match self.options.port {
+            Some(port) if !ports::is_free(port) => {
+                return Err(Failure::new(format!("port {port} is in use"))
+                    .advise("end what uses it, or name another with --port"));
+            }
+            Some(port) => port,
+            None => self.preferably(PORTAL_PORT, "the portal")?,
+        };
+        let identity_provider = self.preferably(IDENTITY_PROVIDER_PORT, "dev-auth0")?;
+        Ok(Addresses { portal, identity_provider })
+    }
+
+    fn preferably(&self, port: u16, what: &str) -> Outcome<u16> {
+        let free = ports::free_from(port)?;
+        if free != port {
+            self.run.progress.note(&format!("Port {port} is in use: {what} takes {free}"));
+        }
+        Ok(free)
+    }
+
+    /// The folder for the servers' data, which the account they run as must be able to enter.
+    fn data_home(&self) -> Outcome<PathBuf> {
+        let Some(account) = &self.account else { return Ok(self.folder.clone()) };
+        let home = postgres::of_checkout(&self.run.checkout, account.can_enter(&self.folder));
+        if home != self.folder {
+            self.run.progress.note(&format!(
+                "User {} cannot enter this checkout: the data is in {}",
+                account.name,
+                home.display()
+            ));
+            accounts::make_passage(&home)?;
+        }
+        Ok(home)
+    }
+
+    fn start_postgres(&mut self, home: &Path, passwords: &RolePasswords) -> Outcome<Cluster> {
+        let home = home.join("postgres");
+        let binaries = install::postgres(self.run, Cluster::version_of_data(&home))?;
+        let title = match &self.account {
+            Some(account) => format!("PostgreSQL {} as user {}", binaries.version, account.name),
+            None => format!("PostgreSQL {}", binaries.version),
+        };
+        let password = self.secrets.password("SUPERUSER_PASSWORD")?;
+        let account = self.account.clone();
+        let run = self.run;
+        run.progress.stage(&format!("Starting {title} in {}", home.display()), || {
+            let mut cluster =
+                Cluster::create(binaries, account, &home, &password, Durability::Kept)?;
+            cluster.start(run, &mut self.services, POSTGRES_PORT)?;
+            postgres::create_database(&cluster, &run.checkout, passwords).map_err(|failure| {
+                failure.advise("if the data is older than .dev/secrets: `cargo xtask up --reset`")
+            })?;
+            Ok(cluster)
+        })
+    }
+
+    fn start_redis(&mut self, home: &Path) -> Outcome<RedisChoice> {
+        if !self.options.redis {
+            return Ok(RedisChoice::Memory);
+        }
+        let program = install::redis(self.run)?;
+        let password = self.secrets.password("REDIS_PASSWORD")?;
+        let server = redis::Server {
+            program: &program,
+            account: self.account.as_ref(),
+            home: &home.join("redis"),
+            password: Some(&password),
+            port: REDIS_PORT,
+        };
+        self.run
+            .progress
+            .stage("Starting redis-server", || server.start(&mut self.services))
+            .map(RedisChoice::Single)
+    }
+
+    /// Builds the programs and answers the folder they are in.
+    fn build(&mut self) -> Outcome<PathBuf> {
+        let mut cargo = self.run.cargo();
+        cargo.args(["build", "--package", "portal", "--package", "dev-auth0"]);
+        if self.options.release {
+            cargo.arg("--release");
+        }
+        self.run.progress.stage(
+            "Building portal and dev-auth0 (minutes the first time)",
+            || {
+                let status = self.services.accompany(cargo, "cargo build", BUILD)?;
+                if status.success() {
+                    return Ok(());
+                }
+                Err(Failure::new(format!("cargo build failed ({status})"))
+                    .advise("the compiler's messages above say what is missing"))
+            },
+        )?;
+        let profile = if self.options.release { "release" } else { "debug" };
+        Ok(self.run.target_directory()?.join(profile))
+    }
+
+    fn load_data(&mut self, portal: &Path, environment: &Environment) -> Outcome<()> {
+        for (title, name, arguments) in [
+            ("Migrating the database", "portal migrate", &["migrate"][..]),
+            ("Loading the demo data", "portal seed", &["seed", "--demo"][..]),
+        ] {
+            let mut program = self.portal(portal, environment);
+            program.args(arguments);
+            self.run
+                .progress
+                .stage(title, || self.services.accompany_quietly(program, name, DATA))
+                .map_err(|failure| {
+                    failure.advise("`cargo xtask up --reset` starts over with an empty database")
+                })?;
+        }
+        Ok(())
+    }
+
+    fn portal(&self, program: &Path, environment: &Environment) -> Command {
+        let mut portal = command(program);
+        portal.current_dir(&self.run.checkout);
+        environment.apply(&mut portal);
+        portal
+    }
+
+    fn start_identity_provider(&mut self, program: &Path, addresses: Addresses) -> Outcome<()> {
+        let server = IdentityProvider {
+            program,
+            port: addresses.identity_provider,
+            directory: Some(&self.run.checkout.join(PEOPLE)),
+            callback: Some(&addresses.callback()),
+        };
+        let title = format!("Starting dev-auth0 on port {}", server.port);
+        self.run.progress.stage(&title, || server.start(&mut self.services)).map(drop)
+    }
+
+    fn start_portal(
+        &mut self,
+        program: &Path,
+        environment: &Environment,
+        addresses: Addresses,
+    ) -> Outcome<()> {
+        const NAME: &str = "portal";
+        let mut server = self.portal(program, environment);
+        server.arg("serve");
+        self.run.progress.stage(&format!("Starting the portal on {}", addresses.base_url()), || {
+            self.services.start(NAME, server)?;
+            self.services.wait_until(NAME, START, || http::answers(addresses.portal, "/ready"))
+        })
+    }
+
+    fn print_summary(&self, addresses: Addresses, cluster: &Cluster) {
+        let base = addresses.base_url();
+        println!("\nEmployer Portal is running.\n");
+        println!("  portal        {base}");
+        println!("  API pages     {base}/api/docs");
+        println!("  sign in       {base}/auth/login");
+        println!("  PostgreSQL    127.0.0.1:{}, database {}", cluster.port, postgres::DATABASE);
+        println!("  settings      .dev/portal.env (connection strings and keys; keep it private)");
+        println!("  logs          .dev/logs/");
+        let people = fs::read_to_string(self.run.checkout.join(PEOPLE)).unwrap_or_default();
+        if let Some(lines) = people::table(&people) {
+            println!(
+                "\nWho can sign in (choose a name on the sign-in page, there are no passwords)\n"
+            );
+            for line in lines {
+                println!("  {line}");
+            }
+        }
+        println!("\nCtrl-C stops everything; the data stays for the next `cargo xtask up`.\n");
+    }
+
+    /// Returns when something ends: we, by a signal, or a server, which is a failure.
+    fn watch(&mut self) -> Outcome<()> {
+        loop {
+            self.run.interrupt.check()?;
+            self.services.check()?;
+            thread::sleep(POLL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Outcome<Options> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Options::parse(&words)
+    }
+
+    #[test]
+    fn options_are_understood_in_both_spellings() {
+        assert_eq!(parse("").unwrap(), Options::default());
+        let all = Options { reset: true, release: true, redis: true, port: Some(9000) };
+        assert_eq!(parse("--reset --release --redis single --port 9000").unwrap(), all);
+        assert_eq!(parse("--release --port=9000 --redis=single --reset").unwrap(), all);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in
+            ["--port", "--port 0", "--port 70000", "--redis cluster", "--redis", "--fast", "x"]
+        {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The typed view of the session of a request.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Ready, ready};
+
+use actix_session::{Session, SessionExt as _, SessionInsertError};
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use crate::record::SessionRecord;
+
+/// The one entry of actix's session map that is stored.
+pub(crate) const RECORD: &str = "record";
+
+/// An entry of actix's session map that tells the store to move the session to a new key; it is
+/// never stored. `Session::renew` would delete the old session before the new one exists, and a
+/// failure between the two would lose both.
+pub(crate) const ROTATE: &str = "rotate";
+
+/// The session of the current request: the only place that looks into actix's session map.
+///
+/// What it changes is written by the session middleware after the handler has answered; if that
+/// fails, the middleware's error replaces the answer ([`is_store_outage`](crate::is_store_outage)).
+#[derive(Clone)]
+pub struct PortalSession(Session);
+
+/// The record cannot be written as JSON: one of its instants is past the year 9999.
+#[derive(Debug, thiserror::Error)]
+#[error("the session record cannot be stored")]
+pub struct InvalidRecord(#[source] SessionInsertError);
+
+impl PortalSession {
+    /// Who is signed in; `None` where nobody is.
+    ///
+    /// The store has parsed the record when it loaded it, so text that is no record can only
+    /// mean that the store was replaced by one that is not ours; that signs nobody in.
+    #[expect(clippy::disallowed_methods, reason = "this is the typed accessor")]
+    pub fn current(&self) -> Option<SessionRecord> {
+        self.0.get(RECORD).ok().flatten()
+    }
+
+    /// Signs somebody in: the cookie gets a new value, and the session that it named before, if
+    /// any, ends once the new one is stored.
+    #[expect(clippy::disallowed_methods, reason = "this is the typed accessor")]
+    pub fn sign_in(&self, record: &SessionRecord) -> Result<(), InvalidRecord> {
+        self.0.insert(RECORD, record).map_err(InvalidRecord)?;
+        self.0.insert(ROTATE, true).map_err(InvalidRecord)
+    }
+
+    /// Ends the session and removes the cookie.
+    pub fn sign_out(&self) {
+        self.0.purge();
+    }
+}
+
+/// Whether somebody is signed in, and nothing of the session.
+impl fmt::Debug for PortalSession {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PortalSession")
+            .field("is_signed_in", &self.0.contains_key(RECORD))
+            .finish()
+    }
+}
+
+impl FromRequest for PortalSession {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.get_session())))
+    }
+}

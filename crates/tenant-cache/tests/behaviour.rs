@@ -1,18 +1,21 @@
 //! What readers see: hits, misses, invalidations that overtake loads, and a provider that is away.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redis_provider::testing::{Fault, FaultyRedis};
-use redis_provider::{MemoryProvider, MemorySettings, RedisError, RedisProvider};
+use redis_provider::{MemoryProvider, MemorySettings, RedisError, RedisProvider, SetOptions};
 use tenancy::{Clock, EventKind, Evidence, ManualClock, Tag, TenantId, TenantScope};
 use tenant_cache::{
     CacheError, CacheSettings, CachedAnswer, Loaded, Operation, Outcome, TenantCache,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 #[expect(clippy::disallowed_methods, reason = "tests make scopes of tenants that do not exist")]
@@ -120,7 +123,7 @@ async fn a_load_that_began_before_an_invalidation_is_never_served_after_it() {
     let slow = {
         let (cache, scope) = (cache.clone(), scope.clone());
         let (started, go_on) = (Arc::clone(&started), Arc::clone(&go_on));
-        tokio::spawn(async move {
+        TaskTracker::new().spawn(async move {
             let key = Operation::JobsList.key(&scope).part("all").build();
             let load = move || async move {
                 started.notify_one();
@@ -151,7 +154,7 @@ async fn a_thousand_readers_of_a_cold_key_load_once() {
     let readers: Vec<_> = (0..1_000)
         .map(|_| {
             let (cache, scope, loads) = (cache.clone(), scope.clone(), Arc::clone(&loads));
-            tokio::spawn(async move {
+            TaskTracker::new().spawn(async move {
                 let key = Operation::JobsList.key(&scope).part("all").build();
                 let load = move || async move {
                     loads.fetch_add(1, Ordering::SeqCst);
@@ -175,7 +178,7 @@ async fn a_reader_who_goes_away_does_not_take_the_load_along() {
     let first = {
         let (cache, scope) = (cache.clone(), scope.clone());
         let (started, go_on) = (Arc::clone(&started), Arc::clone(&go_on));
-        tokio::spawn(async move {
+        TaskTracker::new().spawn(async move {
             let key = Operation::JobsList.key(&scope).part("all").build();
             let load = move || async move {
                 started.notify_one();
@@ -246,7 +249,7 @@ async fn damaged_values_are_misses() {
     let key = Operation::JobsList.key(&scope).part("all").build();
     let sound = provider.get(key.as_str()).await.unwrap().unwrap();
     for length in [0, 4, 20, sound.len() / 2] {
-        provider.set(key.as_str(), sound.slice(..length), Default::default()).await.unwrap();
+        provider.set(key.as_str(), sound.slice(..length), SetOptions::default()).await.unwrap();
         assert_eq!(text(&read(&cache, &scope, "loaded anew").await), "loaded anew");
     }
 }

@@ -4,36 +4,40 @@
 -- nothing.
 
 -- What was typed, as a query over both dictionaries of jobs.search. The last word may be half
--- typed, unless quotes or a minus say that exact words are meant.
+-- typed, unless quotes or a minus say that exact words are meant. A text without words is an empty
+-- query, which matches nothing; the server would also send a notice about it.
 CREATE FUNCTION job_search_query(typed text) RETURNS tsquery
 LANGUAGE plpgsql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
 AS $$
 DECLARE
     words constant tsquery :=
         websearch_to_tsquery('pg_catalog.english', typed) || websearch_to_tsquery('pg_catalog.simple', typed);
     last_word constant text := substring(typed FROM '([[:alnum:]]{3,})$');
-    before text;
+    before tsquery;
 BEGIN
     IF last_word IS NULL OR typed ~ '["-]' THEN
         RETURN words;
     END IF;
-    before := left(typed, length(typed) - length(last_word));
-    RETURN words || (
-        websearch_to_tsquery('pg_catalog.simple', before)
-        && to_tsquery('pg_catalog.simple', quote_literal(last_word) || ':*')
-    );
+    before := websearch_to_tsquery('pg_catalog.simple', left(typed, length(typed) - length(last_word)));
+    RETURN words || (before && to_tsquery('pg_catalog.simple', quote_literal(last_word) || ':*'));
 END
 $$;
 
--- The jobs of the current tenant that match, best first by rank: a match of words is worth 1 and
--- more, a title that is merely spelt alike less than 1. Spelling is looked at only when words
--- find next to nothing, and only once for each distinct title.
-CREATE FUNCTION search_jobs(typed text) RETURNS TABLE (job_id uuid, rank real)
-LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER ROWS 200
+-- The jobs of the current tenant that match, with what lists filter and sort them by. The rank of
+-- a match of words is 1 and more, that of a title that is merely spelt alike is less than 1.
+-- Spelling is looked at only when words find next to nothing, once for each distinct title.
+CREATE FUNCTION search_jobs(typed text) RETURNS TABLE (
+    tenant_id uuid, id uuid, status text, department text, employment_type text, workplace text,
+    listed_at timestamptz, updated_at timestamptz, published_at timestamptz, title_key text,
+    salary_yearly bigint, rank real
+)
+LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER ROWS 500
 SET search_path = pg_catalog, public, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
+#variable_conflict use_column
 DECLARE
     current_tenant constant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
     wanted constant text := lower(left(typed, 200) COLLATE "und-x-icu");
@@ -44,7 +48,9 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
-        SELECT j.id, (1 + ts_rank(j.search, words))::real
+        SELECT j.tenant_id, j.id, j.status, j.department, j.employment_type, j.workplace,
+               j.listed_at, j.updated_at, j.published_at, j.title_key, j.salary_yearly,
+               (1 + ts_rank(j.headline, words))::real
         FROM jobs j
         WHERE j.tenant_id = current_tenant AND j.search @@ words;
     GET DIAGNOSTICS matches = ROW_COUNT;
@@ -67,7 +73,9 @@ BEGIN
             ORDER BY likeness DESC, t.title_key
             LIMIT 50
         )
-        SELECT j.id, (0.99 * a.likeness)::real
+        SELECT j.tenant_id, j.id, j.status, j.department, j.employment_type, j.workplace,
+               j.listed_at, j.updated_at, j.published_at, j.title_key, j.salary_yearly,
+               (0.99 * a.likeness)::real
         FROM alike a
         JOIN jobs j ON j.tenant_id = current_tenant AND j.title_key = a.title_key
         WHERE NOT j.search @@ words;

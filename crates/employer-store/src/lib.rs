@@ -1,1 +1,51 @@
 //! Postgres under row level security: the only crate that knows SQL.
+//!
+//! Used by the API, the event relay and the portal's own commands. It hands out no pool and no
+//! connection: [`TenantDb::begin`] opens a transaction of one tenant, and the functions of
+//! [`jobs`], [`idempotency`] and [`audit`] work in it. What is asked before a tenant is known goes
+//! through [`identity`]; what workers do over all tenants goes through [`WorkerDb`].
+//!
+//! Invariants:
+//! - Two walls stand between tenants, and each holds alone: every statement carries the tenant as
+//!   a predicate, and every table has row level security, forced, for a role that neither owns
+//!   the table nor may bypass it. [`TenantDb::verify`] refuses to start otherwise.
+//! - A change and the event that tells of it are committed together or not at all.
+//! - Stored instants are the database's, so that instances agree on them.
+//!
+//! ```
+//! use employer_store::jobs::{self, JobFilter, JobPage, JobQuery, JobSort, JobStatus};
+//! use employer_store::{StoreError, TenantDb};
+//! use tenancy::{JobView, TenantScope};
+//!
+//! async fn newest_drafts(db: &TenantDb, scope: &TenantScope) -> Result<JobPage, StoreError> {
+//!     let query = JobQuery {
+//!         view: JobView::All,
+//!         filter: JobFilter { statuses: vec![JobStatus::Draft], ..JobFilter::default() },
+//!         sort: JobSort::Newest,
+//!         after: None,
+//!         skip: 0,
+//!         limit: 20,
+//!     };
+//!     jobs::list_jobs(&mut db.begin_read(scope).await?, &query).await
+//! }
+//! ```
+
+pub mod audit;
+mod database;
+mod error;
+pub mod idempotency;
+pub mod identity;
+pub mod jobs;
+pub mod migrate;
+pub mod outbox;
+mod tenant_db;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod verify;
+mod worker_db;
+
+pub use database::DatabaseSettings;
+pub use error::StoreError;
+pub use outbox::OutboxEvent;
+pub use tenant_db::{TenantDb, TenantTx};
+pub use worker_db::WorkerDb;

@@ -1,0 +1,78 @@
+//! Where the database is, and the pools that connections to it come from.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::time::Instant;
+
+use crate::error::StoreError;
+
+/// A connection that has been idle for longer is asked for a sign of life before it is used, so
+/// that a restart of the database costs no request. Below, the round trip would cost more than
+/// it saves.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// How to reach the database in one role.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// `postgres://role:password@host:port/database`
+    pub url: SecretString,
+    /// Connections at most; at least 1 is used.
+    pub max_connections: u32,
+    /// How long a caller waits for a connection, connecting included.
+    pub acquire_timeout: Duration,
+    /// How long a statement may run before the server cancels it.
+    pub statement_timeout: Duration,
+}
+
+pub(crate) fn connect_options(
+    settings: &DatabaseSettings,
+    application_name: &str,
+) -> Result<PgConnectOptions, StoreError> {
+    let options: PgConnectOptions =
+        settings.url.expose_secret().parse().map_err(|_| StoreError::Address)?;
+    let statement_timeout = settings.statement_timeout.as_millis().to_string();
+    Ok(options.application_name(application_name).options([
+        ("search_path", "public"),
+        // List statements carry filters that are mostly absent. Planned once for all of them, the
+        // server would have to assume that each is present; planned for the values at hand, an
+        // absent one vanishes and the rest find their index.
+        ("plan_cache_mode", "force_custom_plan"),
+        ("statement_timeout", statement_timeout.as_str()),
+        // A caller that went away inside a transaction must not hold row locks for ever.
+        ("idle_in_transaction_session_timeout", "60000"),
+        // Statements here are short; compiling them costs more than it saves.
+        ("jit", "off"),
+    ]))
+}
+
+pub(crate) fn pool(
+    settings: &DatabaseSettings,
+    application_name: &str,
+) -> Result<PgPool, StoreError> {
+    let options = connect_options(settings, application_name)?;
+    Ok(PgPoolOptions::new()
+        .max_connections(settings.max_connections.max(1))
+        .acquire_timeout(settings.acquire_timeout)
+        .idle_timeout(Duration::from_secs(5 * 60))
+        .max_lifetime(Duration::from_secs(30 * 60))
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_IDLE {
+                    sqlx::Connection::ping(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options))
+}
+
+/// One round trip, timed.
+pub(crate) async fn ping(pool: &PgPool) -> Result<Duration, StoreError> {
+    let started = Instant::now();
+    sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(pool).await?;
+    Ok(started.elapsed())
+}

@@ -1,0 +1,85 @@
+//! What can go wrong between the portal and its database.
+
+use std::borrow::Cow;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database does not answer, or not in time; the same call may succeed later.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// The database answered what this version cannot take for true.
+    #[error("the database holds a {what} that this version does not know")]
+    Inconsistent {
+        /// What was read.
+        what: Cow<'static, str>,
+    },
+    /// The database refused a statement.
+    #[error("the database refused a statement")]
+    Sql(#[source] sqlx::Error),
+    /// The role that connects, or a table, would let rows out of their tenant.
+    #[error("unsafe database role or table: {0}")]
+    Role(String),
+    /// The migrations that ran in this database are not those of this version.
+    #[error("the database schema does not fit this version: {0}")]
+    Schema(String),
+    /// A migration failed.
+    #[error("a migration failed")]
+    Migration(#[source] Box<sqlx::migrate::MigrateError>),
+    /// The address of the database cannot be read. It may hold a password, so it is not repeated.
+    #[error("the database address is not a postgres:// URL")]
+    Address,
+}
+
+impl StoreError {
+    /// Whether waiting helps: the caller answers 503, and repeats what may be repeated.
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
+    pub(crate) fn inconsistent(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::Inconsistent { what: what.into() }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_outage(&error) { Self::Unavailable(error) } else { Self::Sql(error) }
+    }
+}
+
+fn is_outage(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+    match error {
+        // Protocol: a server that goes down may end the stream in the middle of a message.
+        Io(_) | Tls(_) | PoolTimedOut | PoolClosed | WorkerCrashed | Protocol(_) => true,
+        Database(error) => error.code().is_some_and(|code| is_outage_code(&code)),
+        _ => false,
+    }
+}
+
+/// Shutdown, start-up, crash (57P0x), cancelled by a timeout (57014), no connection left or out of
+/// memory or disk (53xxx), connection lost (08xxx), a standby after a failover (25006).
+fn is_outage_code(code: &str) -> bool {
+    matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "57014" | "25006")
+        || code.starts_with("53")
+        || code.starts_with("08")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_told_from_a_refusal() {
+        for code in ["57P01", "57P02", "57P03", "57014", "53300", "08006"] {
+            assert!(is_outage_code(code), "{code}");
+        }
+        for code in ["23505", "42501", "22P02", "40001"] {
+            assert!(!is_outage_code(code), "{code}");
+        }
+        assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_unavailable());
+        assert!(!StoreError::from(sqlx::Error::RowNotFound).is_unavailable());
+    }
+}

@@ -1,0 +1,150 @@
+//! The only way to tenant tables: a transaction that knows its tenant.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use tenancy::{Actor, EventKind, TenantScope};
+use uuid::Uuid;
+
+use crate::database::{self, DatabaseSettings};
+use crate::error::StoreError;
+use crate::outbox::OutboxEvent;
+use crate::verify;
+
+/// The database in the application's role. Cheap to clone; connects when it is first needed.
+#[derive(Clone, Debug)]
+pub struct TenantDb {
+    pool: PgPool,
+}
+
+impl TenantDb {
+    /// Prepares the pool; no connection is made yet.
+    pub fn connect_lazily(settings: &DatabaseSettings) -> Result<Self, StoreError> {
+        Ok(Self { pool: database::pool(settings, "portal")? })
+    }
+
+    /// Refuses a role or a table that would let rows out of their tenant, and a schema that is not
+    /// this version's. To be called at start.
+    pub async fn verify(&self) -> Result<(), StoreError> {
+        verify::role_and_tables(&self.pool).await?;
+        verify::schema(&self.pool).await
+    }
+
+    /// One round trip to the database, timed.
+    pub async fn ping(&self) -> Result<Duration, StoreError> {
+        database::ping(&self.pool).await
+    }
+
+    /// Begins a transaction in the scope's tenant, in the name of `actor`.
+    pub async fn begin(&self, scope: &TenantScope, actor: &Actor) -> Result<TenantTx, StoreError> {
+        self.open("BEGIN", scope, *actor).await
+    }
+
+    /// Begins a transaction in the scope's tenant that cannot write.
+    pub async fn begin_read(&self, scope: &TenantScope) -> Result<TenantTx, StoreError> {
+        self.open("BEGIN READ ONLY", scope, Actor::System("read")).await
+    }
+
+    /// Closes all connections, waiting for those in use.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    async fn open(
+        &self,
+        begin: &str,
+        scope: &TenantScope,
+        actor: Actor,
+    ) -> Result<TenantTx, StoreError> {
+        // One message opens the transaction and names the tenant, so there is no moment in which
+        // one exists without the other. A uuid and a doubled quote cannot end the literal.
+        let opening = format!(
+            "{begin}; SELECT set_config('app.tenant_id', '{}', true), \
+             set_config('app.actor', '{}', true)",
+            scope.tenant(),
+            actor.audit_name().replace('\'', "''"),
+        );
+        let inner = match self.pool.begin_with(AssertSqlSafe(opening.clone())).await {
+            // The pooled connection had died unnoticed; nothing was done yet, so another is tried.
+            Err(sqlx::Error::Io(_)) => self.pool.begin_with(AssertSqlSafe(opening)).await?,
+            opened => opened?,
+        };
+        Ok(TenantTx { inner, scope: scope.clone(), actor, events: Vec::new() })
+    }
+}
+
+/// A transaction that sees and writes the rows of one tenant. Dropped without
+/// [`commit`](Self::commit) it is rolled back, and its tenant is forgotten with it.
+#[derive(Debug)]
+pub struct TenantTx {
+    inner: Transaction<'static, Postgres>,
+    scope: TenantScope,
+    actor: Actor,
+    events: Vec<OutboxEvent>,
+}
+
+impl TenantTx {
+    /// The tenant that this transaction is in.
+    pub const fn scope(&self) -> &TenantScope {
+        &self.scope
+    }
+
+    /// In whose name it acts.
+    pub const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Makes the changes lasting. Returns the events that were written along with them, for the
+    /// caller to act on at once; whatever it does not acknowledge, the relay repeats.
+    #[must_use = "the events say which cached answers are wrong from now on"]
+    pub async fn commit(self) -> Result<Vec<OutboxEvent>, StoreError> {
+        self.inner.commit().await?;
+        Ok(self.events)
+    }
+
+    /// Gives up the changes at once, instead of when the connection is used next.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.inner.rollback().await?)
+    }
+
+    /// Writes an event that leaves with this transaction, and only if it commits.
+    pub(crate) async fn emit(
+        &mut self,
+        kind: EventKind,
+        subject: Option<Uuid>,
+        payload: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let row = sqlx::query!(
+            "INSERT INTO outbox (tenant_id, kind, subject, payload)
+             VALUES ($1, $2, $3, $4) RETURNING id, at",
+            self.tenant(),
+            kind.as_str(),
+            subject,
+            payload,
+        )
+        .fetch_one(&mut *self.inner)
+        .await?;
+        self.events.push(OutboxEvent {
+            id: row.id,
+            tenant: self.scope.tenant(),
+            org: self.scope.org().clone(),
+            kind,
+            subject,
+            payload,
+            at: row.at,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn tenant(&self) -> Uuid {
+        self.scope.tenant().as_uuid()
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+}

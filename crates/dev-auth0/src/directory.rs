@@ -1,0 +1,249 @@
+//! Who exists: organizations, people, and who is a member of what in which role.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tenancy::OrgId;
+
+const FILE_MAX: u64 = 8 * 1024 * 1024;
+const ORGANIZATIONS_MAX: usize = 5_000;
+const PEOPLE_MAX: usize = 50_000;
+const MEMBERSHIPS_MAX: usize = 200;
+
+/// An organization, as the directory file writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Organization {
+    pub(crate) id: OrgId,
+    /// Lower-case name; it can change and be given to another organization, the id cannot.
+    pub(crate) name: String,
+    pub(crate) display_name: String,
+}
+
+/// A person, as the directory file writes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Person {
+    pub(crate) subject: String,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    #[serde(default)]
+    pub(crate) memberships: Vec<Membership>,
+}
+
+/// A person's place in one organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Membership {
+    pub(crate) org: OrgId,
+    pub(crate) role: String,
+}
+
+impl Person {
+    /// The person's role in the organization, when they are a member.
+    pub(crate) fn role_in(&self, org: &OrgId) -> Option<&str> {
+        self.memberships
+            .iter()
+            .find(|membership| membership.org == *org)
+            .map(|membership| membership.role.as_str())
+    }
+
+    /// Whether a `login_hint` means this person.
+    pub(crate) fn matches_hint(&self, hint: &str) -> bool {
+        self.subject == hint || self.email.eq_ignore_ascii_case(hint)
+    }
+}
+
+/// What is wrong with the directory file or with an addition to it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DirectoryError {
+    #[error("the directory {path} cannot be read")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("the directory {0} is larger than {FILE_MAX} bytes")]
+    TooLarge(PathBuf),
+    #[error("the directory {path} is not in the expected format")]
+    Malformed { path: PathBuf, source: serde_json::Error },
+    #[error("{what} is empty, too long or has control characters")]
+    Text { what: &'static str },
+    #[error("the e-mail address of {0} is not one")]
+    Email(String),
+    #[error("{subject} is a member of {org}, which does not exist")]
+    UnknownOrganization { subject: String, org: OrgId },
+    #[error("{subject} is a member of {org} twice")]
+    MemberTwice { subject: String, org: OrgId },
+    #[error("the name {0} is another organization's")]
+    NameTaken(String),
+    #[error("the directory is full")]
+    Full,
+}
+
+#[derive(Deserialize)]
+struct DirectoryFile {
+    #[serde(default)]
+    organizations: Vec<Organization>,
+    #[serde(default)]
+    people: Vec<Person>,
+}
+
+/// All organizations and people.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    organizations: BTreeMap<OrgId, Organization>,
+    people: BTreeMap<String, Person>,
+}
+
+impl Directory {
+    /// Reads a directory file.
+    pub(crate) fn load(path: &Path) -> Result<Self, DirectoryError> {
+        let unreadable = |source| DirectoryError::Unreadable { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_MAX {
+            return Err(DirectoryError::TooLarge(path.to_owned()));
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let file: DirectoryFile = serde_json::from_slice(&bytes)
+            .map_err(|source| DirectoryError::Malformed { path: path.to_owned(), source })?;
+        let mut directory = Self::default();
+        for organization in file.organizations {
+            directory.put_organization(organization)?;
+        }
+        for person in file.people {
+            directory.put_person(person)?;
+        }
+        Ok(directory)
+    }
+
+    /// Adds an organization, or replaces the one with its id.
+    pub(crate) fn put_organization(
+        &mut self,
+        organization: Organization,
+    ) -> Result<(), DirectoryError> {
+        check_text("the name of an organization", &organization.name)?;
+        check_text("the display name of an organization", &organization.display_name)?;
+        let holder = self.find_organization_by_name(&organization.name);
+        if holder.is_some_and(|holder| holder.id != organization.id) {
+            return Err(DirectoryError::NameTaken(organization.name));
+        }
+        let is_new = !self.organizations.contains_key(&organization.id);
+        if is_new && self.organizations.len() >= ORGANIZATIONS_MAX {
+            return Err(DirectoryError::Full);
+        }
+        self.organizations.insert(organization.id.clone(), organization);
+        Ok(())
+    }
+
+    /// Adds a person, or replaces the one with that subject, memberships included.
+    pub(crate) fn put_person(&mut self, person: Person) -> Result<(), DirectoryError> {
+        check_text("a subject", &person.subject)?;
+        check_text("the name of a person", &person.name)?;
+        check_text("an e-mail address", &person.email)?;
+        if !person.email.contains('@') {
+            return Err(DirectoryError::Email(person.subject));
+        }
+        let is_new = !self.people.contains_key(&person.subject);
+        if (is_new && self.people.len() >= PEOPLE_MAX) || person.memberships.len() > MEMBERSHIPS_MAX
+        {
+            return Err(DirectoryError::Full);
+        }
+        for (index, membership) in person.memberships.iter().enumerate() {
+            check_text("a role", &membership.role)?;
+            let (subject, org) = (person.subject.clone(), membership.org.clone());
+            if !self.organizations.contains_key(&org) {
+                return Err(DirectoryError::UnknownOrganization { subject, org });
+            }
+            if person.memberships.iter().skip(index + 1).any(|other| other.org == org) {
+                return Err(DirectoryError::MemberTwice { subject, org });
+            }
+        }
+        self.people.insert(person.subject.clone(), person);
+        Ok(())
+    }
+
+    /// Makes a person a member, or gives the member another role.
+    pub(crate) fn join(&mut self, subject: &str, org: &OrgId, role: &str) {
+        if let Some(person) = self.people.get_mut(subject) {
+            person.memberships.retain(|membership| membership.org != *org);
+            person.memberships.push(Membership { org: org.clone(), role: role.to_owned() });
+        }
+    }
+
+    /// An organization by id.
+    pub(crate) fn find_organization(&self, id: &OrgId) -> Option<&Organization> {
+        self.organizations.get(id)
+    }
+
+    /// An organization by name, in any case.
+    pub(crate) fn find_organization_by_name(&self, name: &str) -> Option<&Organization> {
+        self.organizations
+            .values()
+            .find(|organization| organization.name.eq_ignore_ascii_case(name))
+    }
+
+    /// A person by subject.
+    pub(crate) fn find_person(&self, subject: &str) -> Option<&Person> {
+        self.people.get(subject)
+    }
+
+    /// The person that a `login_hint` means.
+    pub(crate) fn find_person_by_hint(&self, hint: &str) -> Option<&Person> {
+        self.people.get(hint).or_else(|| self.people.values().find(|p| p.matches_hint(hint)))
+    }
+
+    /// All organizations, by id.
+    pub(crate) fn organizations(&self) -> impl Iterator<Item = &Organization> {
+        self.organizations.values()
+    }
+
+    /// All people, by subject.
+    pub(crate) fn people(&self) -> impl Iterator<Item = &Person> {
+        self.people.values()
+    }
+}
+
+/// Refuses a text that is empty, longer than 200 bytes or has control characters.
+pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), DirectoryError> {
+    if (1..=200).contains(&text.len()) && !text.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(DirectoryError::Text { what })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn organization(id: &str, name: &str) -> Organization {
+        Organization { id: id.parse().unwrap(), name: name.into(), display_name: name.into() }
+    }
+
+    fn person(subject: &str, orgs: &[&str]) -> Person {
+        let memberships = orgs
+            .iter()
+            .map(|org| Membership { org: org.parse().unwrap(), role: "recruiter".into() })
+            .collect();
+        Person {
+            subject: subject.into(),
+            name: subject.into(),
+            email: format!("{}@example.test", subject.replace('|', ".")),
+            memberships,
+        }
+    }
+
+    #[test]
+    fn members_belong_to_organizations_that_exist() {
+        let mut directory = Directory::default();
+        directory.put_organization(organization("org_a", "alder")).unwrap();
+        assert!(directory.put_person(person("auth0|1", &["org_b"])).is_err());
+        assert!(directory.put_person(person("auth0|1", &["org_a", "org_a"])).is_err());
+        directory.put_person(person("auth0|1", &["org_a"])).unwrap();
+        let found = directory.find_person_by_hint("AUTH0.1@example.test").unwrap();
+        assert_eq!(found.role_in(&"org_a".parse().unwrap()), Some("recruiter"));
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_organization() {
+        let mut directory = Directory::default();
+        directory.put_organization(organization("org_a", "alder")).unwrap();
+        assert!(directory.put_organization(organization("org_b", "Alder")).is_err());
+        directory.put_organization(organization("org_a", "beech")).unwrap();
+        directory.put_organization(organization("org_b", "alder")).unwrap();
+    }
+}

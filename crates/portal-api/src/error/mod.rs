@@ -108,6 +108,20 @@ impl ApiError {
         self
     }
 
+    /// The same error once more, for where only a reference to it is at hand. Its causes are
+    /// kept as the text that the log writes.
+    pub(crate) fn restate(&self) -> Self {
+        let chain = self.source_chain();
+        Self {
+            code: self.code,
+            detail: self.detail.clone(),
+            errors: self.errors.clone(),
+            retry_after: self.retry_after,
+            allow: self.allow.clone(),
+            source: (!chain.is_empty()).then(|| chain.into()),
+        }
+    }
+
     /// The stable reason.
     pub fn code(&self) -> ErrorCode {
         self.code

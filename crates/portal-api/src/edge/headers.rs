@@ -1,0 +1,51 @@
+//! The headers that all answers share.
+
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+
+/// Data is never a document: nothing in it may run, load or be framed.
+const API_POLICY: &str =
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the headers depend on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CommonHeaders {
+    /// Whether the public origin is https, so that browsers may be told to insist on it.
+    pub(crate) insists_on_https: bool,
+}
+
+/// Whether answers under `path` are one person's own.
+pub(super) fn is_private(path: &str) -> bool {
+    path.starts_with("/api/") || path.starts_with("/auth/")
+}
+
+impl CommonHeaders {
+    /// Adds what is missing; a handler's own choice stands.
+    pub(super) fn apply(self, headers: &mut HeaderMap, is_private: bool, request_id: &str) {
+        let mut default = |name: HeaderName, value: &'static str| {
+            if !headers.contains_key(&name) {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+        };
+        default(CONTENT_SECURITY_POLICY, API_POLICY);
+        default(X_CONTENT_TYPE_OPTIONS, "nosniff");
+        default(X_FRAME_OPTIONS, "DENY");
+        default(REFERRER_POLICY, "no-referrer");
+        default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+        default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+        if self.insists_on_https {
+            default(STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
+        }
+        if is_private {
+            default(CACHE_CONTROL, "private, no-store");
+            default(VARY, "Cookie, Authorization");
+        }
+        if let Ok(value) = HeaderValue::from_str(request_id) {
+            headers.insert(X_REQUEST_ID, value);
+        }
+    }
+}

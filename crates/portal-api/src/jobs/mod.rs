@@ -1,0 +1,24 @@
+//! Jobs: read through the cache, changed under guard.
+//!
+//! Reads are keyed by what the caller sees (the view) and what they ask for, so two people share
+//! an entry exactly when they see the same thing. Writes find the job first: what a caller may not
+//! see is 404, whatever else may be wrong with the request.
+
+mod body;
+mod codes;
+mod cursor;
+mod fields;
+pub(crate) mod figures;
+pub(crate) mod item;
+pub(crate) mod list;
+mod query;
+mod read;
+pub(crate) mod transitions;
+pub(crate) mod view;
+pub(crate) mod write;
+
+#[cfg(test)]
+pub(crate) use body::WRITABLE;
+pub(crate) use body::{CloseBody, PublishBody};
+pub use cursor::CursorKey;
+pub(crate) use query::{FilterParameters, PageParameters};

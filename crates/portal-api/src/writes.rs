@@ -1,0 +1,212 @@
+//! What a write goes through: the transaction, its idempotency key, and what follows the commit.
+//!
+//! Order: commit (the events are rows of the same transaction) → new cache generations → tell the
+//! relay that these events are done → answer. Whatever is cut off after the commit, the relay
+//! repeats from the rows, so a request never fails for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use employer_store::idempotency::{self, Idempotency, StoredResponse};
+use employer_store::{OutboxEvent, TenantTx};
+use event_notifier::RelayHandle;
+use serde::Serialize;
+use tenancy::{Actor, TenantScope};
+use tenant_cache::TenantCache;
+use tokio_util::task::TaskTracker;
+
+use crate::error::{ApiError, ErrorCode};
+use crate::extract::IdempotencyKey;
+use crate::state::PortalState;
+
+/// Longest wait for a commit and its invalidations; past it the caller learns that the outcome is
+/// not known, while both go on.
+const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What follows a committed write.
+#[derive(Clone, Debug)]
+pub struct Writes {
+    cache: TenantCache,
+    relay: RelayHandle,
+    tasks: TaskTracker,
+    left_to_relay: Arc<AtomicU64>,
+}
+
+impl Writes {
+    /// Invalidates through `cache` and reports to `relay`.
+    pub fn new(cache: TenantCache, relay: RelayHandle) -> Self {
+        let (tasks, left_to_relay) = (TaskTracker::new(), Arc::default());
+        Self { cache, relay, tasks, left_to_relay }
+    }
+
+    /// Acts on the events of a committed write. What fails is left to the relay: the write stands.
+    pub async fn finish(&self, scope: &TenantScope, events: Vec<OutboxEvent>) {
+        let mut handled = Vec::with_capacity(events.len());
+        for event in &events {
+            match self.cache.invalidate(scope, event.kind, event.subject).await {
+                Ok(()) => handled.push(event.id),
+                Err(error) => {
+                    self.left_to_relay.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(
+                        event.kind = %event.kind,
+                        tenant.id = %event.tenant,
+                        outbox.id = event.id,
+                        %error,
+                        "invalidation left to the relay"
+                    );
+                }
+            }
+        }
+        self.relay.handled(&handled);
+    }
+
+    /// Commits and acts on the events, on a task of its own: a caller who hangs up in between
+    /// leaves no stale cache behind.
+    pub async fn commit(&self, tx: TenantTx) -> Result<(), ApiError> {
+        let writes = self.clone();
+        let task = self.tasks.spawn(async move {
+            let scope = tx.scope().clone();
+            let events = tx.commit().await?;
+            writes.finish(&scope, events).await;
+            Ok::<_, employer_store::StoreError>(())
+        });
+        match tokio::time::timeout(COMMIT_DEADLINE, task).await {
+            Ok(Ok(committed)) => Ok(committed?),
+            Ok(Err(panicked)) => Err(ApiError::internal(panicked)),
+            Err(elapsed) => Err(ApiError::unavailable(elapsed)),
+        }
+    }
+
+    /// How many invalidations were left to the relay since the start.
+    pub fn left_to_relay(&self) -> u64 {
+        self.left_to_relay.load(Ordering::Relaxed)
+    }
+
+    /// Waits for commits under way; part of the shutdown.
+    pub async fn drain(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// The answer to a write, in a form that can be kept and given again.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    status: StatusCode,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// An answer with a JSON body.
+    pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Result<Self, ApiError> {
+        let body = serde_json::to_vec(body).map_err(ApiError::internal)?;
+        let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        Ok(Self { status, headers, body })
+    }
+
+    /// An answer without a body.
+    pub(crate) fn no_content() -> Self {
+        Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// The same with one more header.
+    pub(crate) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The JSON body.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    fn to_stored(&self) -> StoredResponse {
+        StoredResponse {
+            status: self.status.as_u16(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+        }
+    }
+
+    fn from_stored(stored: StoredResponse) -> Result<Self, ApiError> {
+        let status = StatusCode::from_u16(stored.status).map_err(ApiError::internal)?;
+        Ok(Self { status, headers: stored.headers, body: stored.body })
+    }
+
+    fn into_response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        for (name, value) in &self.headers {
+            response.insert_header((name.as_str(), value.as_str()));
+        }
+        response.body(self.body)
+    }
+}
+
+/// One attempt to change something: who, what, and the client's own name for it.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) scope: &'a TenantScope,
+    pub(crate) actor: &'a Actor,
+    /// Method and path: the same key names another attempt elsewhere.
+    pub(crate) route: String,
+    pub(crate) key: &'a IdempotencyKey,
+    /// SHA-256 of the body.
+    pub(crate) digest: [u8; 32],
+}
+
+/// Does `work` in one transaction, once for each idempotency key.
+///
+/// The answer is kept in the same transaction, so it exists exactly if the change does. Errors are
+/// not kept: another attempt with the same key tries again.
+pub(crate) async fn write_once<W>(
+    state: &PortalState,
+    attempt: Attempt<'_>,
+    work: W,
+) -> Result<HttpResponse, ApiError>
+where
+    W: AsyncFnOnce(&mut TenantTx) -> Result<Answer, ApiError>,
+{
+    let mut tx = state.db.begin(attempt.scope, attempt.actor).await?;
+    let key = attempt.key.0.as_deref();
+    // Two people may choose the same key; each has their own attempts.
+    let route = format!("{} {}", attempt.actor.audit_name(), attempt.route);
+    if let Some(key) = key {
+        match idempotency::begin(&mut tx, &route, key, &attempt.digest).await? {
+            Idempotency::Fresh => {}
+            Idempotency::Replay(stored) => {
+                let answer = Answer::from_stored(stored)?;
+                return Ok(answer.with_header("Idempotency-Replayed", "true").into_response());
+            }
+            Idempotency::Mismatch => return Err(mismatch()),
+            Idempotency::InFlight => return Err(in_flight()),
+        }
+    }
+    let answer = work(&mut tx).await?;
+    if let Some(key) = key {
+        let expires_at = state.clock.now() + state.settings.idempotency_ttl;
+        let stored = answer.to_stored();
+        idempotency::store(&mut tx, &route, key, &attempt.digest, &stored, expires_at).await?;
+    }
+    state.writes.commit(tx).await?;
+    Ok(answer.into_response())
+}
+
+fn mismatch() -> ApiError {
+    ApiError::new(
+        ErrorCode::IdempotencyMismatch,
+        "This Idempotency-Key came with another body before. Use a new key for a new request.",
+    )
+    .with_field("header:Idempotency-Key", "reused", "was used with another body")
+}
+
+fn in_flight() -> ApiError {
+    ApiError::new(
+        ErrorCode::IdempotencyInFlight,
+        "The first request with this Idempotency-Key has not been answered yet.",
+    )
+    .with_retry_after(Duration::from_secs(1))
+}

@@ -19,6 +19,7 @@
 
 pub mod app;
 pub mod auth;
+mod docs;
 mod edge;
 pub mod error;
 mod extract;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use employer_store::TenantDb;
-use session_store::{RedisSessionStore, SessionSettings, Snapshots};
+use session_store::{RedisSessionStore, Snapshots};
 use tenancy::Clock;
 use tenant_cache::TenantCache;
 use url::Url;
@@ -51,7 +51,6 @@ impl fmt::Debug for PortalState {
 }
 
 /// Bounds, lifetimes and keys of the HTTP surface.
-#[derive(Debug)]
 pub struct ApiSettings {
     /// The public origin, the same for all instances.
     pub base_url: Url,
@@ -61,8 +60,6 @@ pub struct ApiSettings {
     pub cookie_key: Key,
     /// Signs page cursors; the same on all instances.
     pub cursor_key: CursorKey,
-    /// Idle and absolute lifetime of sessions.
-    pub session: SessionSettings,
     /// Bounds of input.
     pub limits: Limits,
     /// How long the answer to an `Idempotency-Key` is kept.
@@ -73,6 +70,18 @@ pub struct ApiSettings {
     pub oidc: OidcSettings,
     /// Whether conveniences of development are on.
     pub environment_is_development: bool,
+}
+
+/// Without the keys.
+impl fmt::Debug for ApiSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ApiSettings")
+            .field("base_url", &self.base_url.as_str())
+            .field("http", &self.http)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How the server listens.

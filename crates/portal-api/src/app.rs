@@ -1,0 +1,306 @@
+//! The application: its layers, its routes, its server.
+//!
+//! Layers, from the outside in; a request passes them in this order and its answer backwards:
+//!
+//! 1. `edge`: names the request, opens its span, turns errors into problem bodies, sets the common
+//!    headers, writes the one log line of an error.
+//! 2. the session middleware, around the routes that know people. Health and documents are
+//!    answered without it, so that they need no session store.
+//! 3. the resource; its handler's `Gated` checks session, CSRF token and permission before it
+//!    looks at what was sent.
+
+use std::io;
+use std::net::TcpListener;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::LOCATION;
+use actix_web::middleware::from_fn;
+use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
+use tenancy::Permission;
+
+use crate::auth::{routes as auth, session_middleware};
+use crate::edge::{CommonHeaders, edge};
+use crate::error::{ApiError, ErrorCode};
+use crate::extract::BodyLimits;
+use crate::jobs::{figures, item, list, transitions, write};
+use crate::state::PortalState;
+use crate::{docs, health};
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Whoever is signed in.
+    SignedIn,
+    /// Whoever is signed in and has this permission, at least in part.
+    Needs(Permission),
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// The method; `GET` routes answer `HEAD` as well.
+    pub method: &'static str,
+    /// The path, with `{name}` for its variables.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+}
+
+use Access::{Needs, Public, SignedIn};
+use Permission::{JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, SessionRead};
+
+/// Makes the table of routes and the routing from one text, so that neither can have what the
+/// other lacks.
+macro_rules! routes {
+    (
+        open { $($open_path:literal { $($open_method:ident => $open_handler:path;)+ })+ }
+        sessions { $($path:literal { $($method:ident $access:expr => $handler:path;)+ })+ }
+    ) => {
+        /// Every route of the portal.
+        pub const ROUTES: &[RouteInfo] = &[
+            $($(RouteInfo {
+                method: stringify!($open_method), path: $open_path, access: Public,
+            },)+)+
+            $($(RouteInfo {
+                method: stringify!($method), path: $path, access: $access,
+            },)+)+
+        ];
+
+        fn configure_open(config: &mut web::ServiceConfig) {
+            $(
+                let resource = web::resource($open_path);
+                $(let resource = resource.route(route(stringify!($open_method)).to($open_handler));)+
+                config.service(resource.default_service(web::to(async || refuse_method($open_path))));
+            )+
+        }
+
+        fn configure_sessions(config: &mut web::ServiceConfig) {
+            $(
+                let resource = web::resource($path);
+                $(let resource = resource.route(route(stringify!($method)).to($handler));)+
+                config.service(resource.default_service(web::to(async || refuse_method($path))));
+            )+
+        }
+    };
+}
+
+routes! {
+    open {
+        "/" { GET => root; }
+        "/live" { GET => health::live; }
+        "/ready" { GET => health::ready; }
+        "/health" { GET => health::health; }
+        "/health/cache" { GET => health::cache; }
+        "/api/openapi.json" { GET => docs::document; }
+        "/api/docs" { GET => root; }
+        "/api/docs/{file:.*}" { GET => docs::page; }
+    }
+    sessions {
+        "/auth/login" { GET Public => auth::login; }
+        "/auth/callback" { GET Public => auth::callback; }
+        "/auth/logout" { POST SignedIn => auth::logout; }
+        "/api/session" { GET Needs(SessionRead) => auth::session; }
+        "/api/jobs" {
+            GET Needs(JobsRead) => list::list_jobs;
+            POST Needs(JobsWrite) => write::create_job;
+        }
+        "/api/jobs/facets" { GET Needs(JobsRead) => figures::get_facets; }
+        "/api/jobs/stats/overview" { GET Needs(JobsRead) => figures::get_overview; }
+        "/api/jobs/{id}" {
+            GET Needs(JobsRead) => item::get_job;
+            PATCH Needs(JobsEdit) => write::update_job;
+            PUT Needs(JobsEdit) => write::put_job;
+            DELETE Needs(JobsDelete) => write::delete_job;
+        }
+        "/api/jobs/{id}/publish" { POST Needs(JobsWrite) => transitions::publish_job; }
+        "/api/jobs/{id}/pause" { POST Needs(JobsWrite) => transitions::pause_job; }
+        "/api/jobs/{id}/close" { POST Needs(JobsWrite) => transitions::close_job; }
+        "/api/jobs/{id}/reopen" { POST Needs(JobsWrite) => transitions::reopen_job; }
+        "/api/jobs/{id}/archive" { POST Needs(JobsArchive) => transitions::archive_job; }
+        "/api/jobs/{id}/duplicate" { POST Needs(JobsWrite) => transitions::duplicate_job; }
+        "/api/jobs/{id}/toggle" { POST Needs(JobsWrite) => transitions::toggle_job; }
+    }
+}
+
+/// The whole application over `state`.
+pub fn app(
+    state: web::Data<PortalState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let settings = &state.settings;
+    let headers = CommonHeaders { insists_on_https: settings.base_url.scheme() == "https" };
+    let body_limits =
+        BodyLimits { bytes: settings.limits.json_bytes, timeout: settings.http.body_timeout };
+    let sessions = web::scope("")
+        .wrap(session_middleware(&state))
+        .configure(configure_sessions)
+        .default_service(web::to(refuse_path));
+    App::new()
+        .app_data(web::Data::new(headers))
+        .app_data(web::Data::new(body_limits))
+        .app_data(state)
+        .configure(configure_open)
+        .service(sessions)
+        .default_service(web::to(refuse_path))
+        .wrap(from_fn(edge))
+}
+
+/// Starts serving on `listener`. The server ends when its handle is told to stop; signals are the
+/// caller's business.
+///
+/// # Errors
+///
+/// Where the listener cannot be used.
+pub fn server(state: web::Data<PortalState>, listener: TcpListener) -> io::Result<Server> {
+    let http = state.settings.http.clone();
+    let server = HttpServer::new(move || app(state.clone()))
+        .workers(http.workers)
+        .keep_alive(http.keep_alive)
+        .client_request_timeout(http.client_request_timeout)
+        .client_disconnect_timeout(http.client_request_timeout)
+        .max_connections(http.max_connections)
+        .shutdown_timeout(http.shutdown_timeout.as_secs())
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    Ok(server)
+}
+
+fn route(method: &str) -> Route {
+    match method {
+        "POST" => web::post(),
+        "PUT" => web::put(),
+        "PATCH" => web::patch(),
+        "DELETE" => web::delete(),
+        // What may be read may be asked about: HEAD has the same headers and no body.
+        _ => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
+    }
+}
+
+async fn root() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, "/api/docs/")).finish()
+}
+
+async fn refuse_path() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::not_found())
+}
+
+fn refuse_method(path: &'static str) -> Result<HttpResponse, ApiError> {
+    let allowed = allowed_methods(path);
+    let detail = format!("This resource knows {allowed}.");
+    Err(ApiError::new(ErrorCode::MethodNotAllowed, detail).with_allow(allowed))
+}
+
+fn allowed_methods(path: &str) -> String {
+    let mut methods: Vec<&str> = Vec::new();
+    for route in ROUTES.iter().filter(|route| route.path == path) {
+        methods.push(route.method);
+        if route.method == "GET" {
+            methods.push("HEAD");
+        }
+    }
+    methods.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Routes that are pages for people or redirects, not part of the API.
+    const PAGES: [&str; 3] = ["/", "/api/docs", "/api/docs/{file:.*}"];
+
+    #[test]
+    fn the_document_describes_exactly_the_routes() {
+        let document: Value = serde_json::from_str(&crate::openapi_document()).unwrap();
+        let mut documented = BTreeSet::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for method in methods.as_object().unwrap().keys() {
+                documented.insert(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        let routed: BTreeSet<String> = ROUTES
+            .iter()
+            .filter(|route| !PAGES.contains(&route.path))
+            .map(|route| format!("{} {}", route.method, route.path))
+            .collect();
+        assert_eq!(documented, routed);
+    }
+
+    #[test]
+    fn no_route_stands_twice() {
+        let routes: HashSet<_> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
+        assert_eq!(routes.len(), ROUTES.len());
+    }
+
+    #[test]
+    fn whatever_changes_something_needs_somebody() {
+        for route in ROUTES {
+            assert!(
+                route.method == "GET" || route.access != Access::Public,
+                "{} {}",
+                route.method,
+                route.path
+            );
+        }
+    }
+
+    #[test]
+    fn methods_are_told() {
+        assert_eq!(allowed_methods("/api/jobs"), "GET, HEAD, POST");
+        assert_eq!(allowed_methods("/api/jobs/{id}/pause"), "POST");
+    }
+
+    #[actix_web::test]
+    async fn routes_without_a_session_need_no_state() {
+        let app = actix_web::test::init_service(
+            App::new()
+                .configure(configure_open)
+                .default_service(web::to(refuse_path))
+                .wrap(from_fn(edge)),
+        )
+        .await;
+        for (method, path, status) in [
+            ("GET", "/live", 200),
+            ("HEAD", "/live", 200),
+            ("POST", "/live", 405),
+            ("GET", "/", 303),
+            ("GET", "/api/docs", 303),
+            ("GET", "/api/docs/", 200),
+            ("GET", "/api/docs/swagger-ui.css", 200),
+            ("GET", "/api/docs/../live", 404),
+            ("GET", "/api/docs/nothing.js", 404),
+            ("GET", "/api/openapi.json", 200),
+            ("GET", "/live/", 404),
+            ("GET", "//live", 404),
+            ("GET", "/LIVE", 404),
+        ] {
+            let request = actix_web::test::TestRequest::default()
+                .method(method.parse().unwrap())
+                .uri(path)
+                .to_request();
+            let response = actix_web::test::call_service(&app, request).await;
+            assert_eq!(response.status().as_u16(), status, "{method} {path}");
+            if status == 405 {
+                assert_eq!(response.headers().get("allow").unwrap(), "GET, HEAD");
+            }
+            if status >= 400 {
+                let kind = response.headers().get("content-type").unwrap();
+                assert_eq!(kind, "application/problem+json", "{method} {path}");
+            }
+        }
+    }
+}

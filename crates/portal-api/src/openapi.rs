@@ -1,0 +1,279 @@
+//! The OpenAPI 3.1 document, made from the handlers and their types.
+//!
+//! Handlers describe their successes. What can go wrong follows from what a route is (who may call
+//! it, whether it names a job, whether it changes something), so it is added here, once.
+
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, PathItem, Ref, Required, schema::Type};
+use utoipa::{Modify, OpenApi};
+
+use crate::app::{Access, ROUTES, RouteInfo};
+use crate::error::{ErrorCode, FieldError, PROBLEM_JSON, Problem};
+
+/// The document as pretty-printed JSON.
+pub fn openapi_document() -> String {
+    Document::openapi().to_pretty_json().unwrap_or_default()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Employer Portal",
+        description = "Jobs of many employers, each behind their own wall. Sign in at \
+            `/auth/login`; requests that change something repeat the `csrf_token` of \
+            `GET /api/session` as `X-CSRF-Token`. Every error is an RFC 9457 problem with a stable \
+            `code` and a `request_id`. Amounts are in minor units of their currency, instants in \
+            RFC 3339.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        crate::auth::routes::login,
+        crate::auth::routes::callback,
+        crate::auth::routes::logout,
+        crate::auth::routes::session,
+        crate::jobs::list::list_jobs,
+        crate::jobs::figures::get_facets,
+        crate::jobs::figures::get_overview,
+        crate::jobs::item::get_job,
+        crate::jobs::write::create_job,
+        crate::jobs::write::update_job,
+        crate::jobs::write::put_job,
+        crate::jobs::write::delete_job,
+        crate::jobs::transitions::publish_job,
+        crate::jobs::transitions::pause_job,
+        crate::jobs::transitions::close_job,
+        crate::jobs::transitions::reopen_job,
+        crate::jobs::transitions::archive_job,
+        crate::jobs::transitions::duplicate_job,
+        crate::jobs::transitions::toggle_job,
+        crate::health::live,
+        crate::health::ready,
+        crate::health::health,
+        crate::health::cache,
+        crate::docs::document,
+    ),
+    components(schemas(Problem, FieldError)),
+    tags(
+        (name = "session", description = "Signing in and out, and who is signed in"),
+        (name = "jobs", description = "Jobs of the signed-in person's company"),
+        (name = "health", description = "For balancers and monitors"),
+        (name = "documents", description = "This description"),
+    ),
+    modifiers(&Security, &Conventions),
+)]
+struct Document;
+
+/// How callers prove who they are.
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let session = ApiKeyValue::with_description(
+            crate::auth::SESSION_COOKIE,
+            "The session; `/auth/login` sets it.",
+        );
+        let csrf = ApiKeyValue::with_description(
+            "X-CSRF-Token",
+            "`csrf_token` of `GET /api/session`, for whatever changes something.",
+        );
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
+        components.add_security_scheme("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf)));
+    }
+}
+
+/// What routes of one kind have in common.
+struct Conventions;
+
+impl Modify for Conventions {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for route in ROUTES {
+            let Some(item) = document.paths.paths.get_mut(route.path) else { continue };
+            let Some(operation) = operation_of(item, route.method) else { continue };
+            add_security(operation, route);
+            add_headers(operation, route);
+            for code in problems_of(route) {
+                add_problem(operation, code);
+            }
+        }
+    }
+}
+
+fn operation_of<'a>(item: &'a mut PathItem, method: &str) -> Option<&'a mut Operation> {
+    match method {
+        "GET" => item.get.as_mut(),
+        "POST" => item.post.as_mut(),
+        "PUT" => item.put.as_mut(),
+        "PATCH" => item.patch.as_mut(),
+        "DELETE" => item.delete.as_mut(),
+        _ => None,
+    }
+}
+
+fn is_write(route: &RouteInfo) -> bool {
+    route.method != "GET"
+}
+
+fn names_a_job(route: &RouteInfo) -> bool {
+    route.path.starts_with("/api/jobs/{id}")
+}
+
+fn is_of_jobs(route: &RouteInfo) -> bool {
+    route.path.starts_with("/api/jobs")
+}
+
+fn add_security(operation: &mut Operation, route: &RouteInfo) {
+    if route.access == Access::Public {
+        return;
+    }
+    let mut requirement = SecurityRequirement::new("session", Vec::<String>::new());
+    if is_write(route) {
+        requirement = requirement.add("csrf", Vec::<String>::new());
+    }
+    operation.security = Some(vec![requirement]);
+}
+
+fn add_headers(operation: &mut Operation, route: &RouteInfo) {
+    if !is_of_jobs(route) {
+        return;
+    }
+    let is_required = matches!(route.method, "PATCH" | "PUT" | "DELETE");
+    if is_write(route) && names_a_job(route) {
+        let description = "The `ETag` of the version that the change is meant for";
+        add_header(operation, "If-Match", description, is_required);
+    }
+    if route.method == "POST" {
+        let description = "The caller's name for this attempt, 1 to 255 characters: repeating it \
+                           within a day gives the first answer again";
+        add_header(operation, "Idempotency-Key", description, false);
+    }
+    if route.method == "GET" {
+        let description = "The `ETag` of what the caller has: 304 where it is current";
+        add_header(operation, "If-None-Match", description, false);
+    }
+}
+
+fn add_header(operation: &mut Operation, name: &str, description: &str, is_required: bool) {
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(if is_required { Required::True } else { Required::False })
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
+}
+
+/// What can go wrong on a route, by what it is.
+fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
+    if !is_of_jobs(route) {
+        return Vec::new();
+    }
+    let mut codes = vec![
+        ErrorCode::InvalidParameter,
+        ErrorCode::Unauthenticated,
+        ErrorCode::Forbidden,
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+    ];
+    if names_a_job(route) {
+        codes.push(ErrorCode::NotFound);
+    }
+    if is_write(route) {
+        codes.push(ErrorCode::TransitionRefused);
+    }
+    if is_write(route) && names_a_job(route) {
+        codes.push(ErrorCode::PreconditionFailed);
+    }
+    if matches!(route.method, "PATCH" | "PUT" | "DELETE") {
+        codes.push(ErrorCode::PreconditionRequired);
+    }
+    if matches!(route.method, "POST" | "PATCH" | "PUT") {
+        codes.extend([
+            ErrorCode::PayloadTooLarge,
+            ErrorCode::UnsupportedMediaType,
+            ErrorCode::ValidationFailed,
+        ]);
+    }
+    codes
+}
+
+/// Adds the answer that a code stands for, unless the handler describes that status itself.
+fn add_problem(operation: &mut Operation, code: ErrorCode) {
+    let status = code.status().as_u16().to_string();
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response =
+        ResponseBuilder::new().description(code.title()).content(PROBLEM_JSON, content).build();
+    operation.responses.responses.entry(status).or_insert_with(|| response.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn document() -> Value {
+        serde_json::from_str(&openapi_document()).unwrap()
+    }
+
+    #[test]
+    fn the_document_is_openapi_3_1_and_names_every_operation() {
+        let document = document();
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut names = std::collections::HashSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let name = operation["operationId"].as_str().unwrap_or_default();
+                assert!(!name.is_empty() && names.insert(name), "{method} {path}");
+                assert!(operation["responses"].as_object().is_some_and(|all| !all.is_empty()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn walk(value: &Value, document: &Value) {
+            match value {
+                Value::Object(object) => {
+                    if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
+                        let pointer = reference.strip_prefix('#').unwrap();
+                        assert!(document.pointer(pointer).is_some(), "{reference}");
+                    }
+                    object.values().for_each(|value| walk(value, document));
+                }
+                Value::Array(items) => items.iter().for_each(|value| walk(value, document)),
+                _ => {}
+            }
+        }
+        let document = document();
+        walk(&document, &document);
+    }
+
+    #[test]
+    fn what_changes_something_asks_for_the_token_and_says_what_can_go_wrong() {
+        let document = document();
+        let operation = &document["paths"]["/api/jobs/{id}"]["patch"];
+        assert!(operation["security"][0].get("csrf").is_some());
+        for status in ["401", "403", "404", "412", "422", "428", "503"] {
+            let content = &operation["responses"][status]["content"][PROBLEM_JSON];
+            assert!(content.is_object(), "{status}");
+        }
+        let headers = operation["parameters"].as_array().unwrap();
+        assert!(headers.iter().any(|one| one["name"] == "If-Match" && one["required"] == true));
+        assert!(document["paths"]["/live"]["get"].get("security").is_none());
+    }
+
+    #[test]
+    fn bodies_document_what_is_read() {
+        use std::collections::BTreeSet;
+        let document = document();
+        for schema in ["NewJob", "JobChanges"] {
+            let properties = document["components"]["schemas"][schema]["properties"].as_object();
+            let names: BTreeSet<&str> = properties.unwrap().keys().map(String::as_str).collect();
+            assert_eq!(names, BTreeSet::from(crate::jobs::WRITABLE), "{schema}");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! binary may name an adapter.
 //!
 //! - [`MemoryProvider`]: in process, for development.
+//! - [`ElastiCacheProvider`]: a Redis or Valkey server over RESP3.
 //! - [`Backplane`]: the process's one subscription, shared out by topic.
 //!
 //! What must hold, whoever answers: an error is never a miss; every call ends within a deadline;
@@ -30,6 +31,7 @@
 
 mod backoff;
 mod backplane;
+mod elasticache;
 mod error;
 pub mod limits;
 mod memory;
@@ -39,6 +41,7 @@ mod script;
 pub mod testing;
 
 pub use backplane::Backplane;
+pub use elasticache::{ElastiCacheError, ElastiCacheProvider, ElastiCacheSettings, TlsSettings};
 pub use error::RedisError;
 pub use memory::{MemoryProvider, MemorySettings};
 pub use port::{

@@ -47,6 +47,7 @@ pub async fn run_all(provider: Arc<dyn RedisProvider>, clock: TimeControl) {
     let bench = Bench { provider, clock };
     run("any byte in a value", values::any_byte(&bench)).await;
     run("values that look like protocol", values::words_of_the_protocol(&bench)).await;
+    run("values that look like subscriptions", values::words_of_subscriptions(&bench)).await;
     run("empty value and absence", values::empty_is_not_absent(&bench)).await;
     run("large values", values::large(&bench)).await;
     run("get_many", values::many(&bench)).await;

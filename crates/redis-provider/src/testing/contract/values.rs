@@ -66,6 +66,35 @@ pub(super) async fn words_of_the_protocol(bench: &Bench) {
     }
 }
 
+/// A reply that is an array may be taken for news of a subscription by its first element.
+pub(super) async fn words_of_subscriptions(bench: &Bench) {
+    let prefix = unique_prefix("news");
+    let words = [
+        "message",
+        "pmessage",
+        "smessage",
+        "subscribe",
+        "unsubscribe",
+        "pubsub",
+        "psubscribe",
+        "ssubscribe",
+        "invalidate",
+    ];
+    for word in words {
+        let keys = ["a", "b", "c", "d", "e"].map(|name| format!("{prefix}{word}:{name}"));
+        for key in &keys {
+            bench.put(key, word.as_bytes()).await;
+        }
+        for count in 1..=keys.len() {
+            let asked: Vec<&str> = keys.iter().take(count).map(String::as_str).collect();
+            let answers = bench.provider.get_many(&asked).await;
+            let expected = vec![Some(Bytes::from_static(word.as_bytes())); count];
+            assert_eq!(answers, Ok(expected), "{count} times {word}");
+        }
+        assert_eq!(bench.get("contract:no-such-key").await, None, "answers are out of step");
+    }
+}
+
 pub(super) async fn empty_is_not_absent(bench: &Bench) {
     let key = unique_prefix("empty");
     assert_eq!(bench.get(&key).await, None);

@@ -1,0 +1,141 @@
+//! Replies, taken apart strictly: what a command cannot answer is a protocol error.
+
+use bytes::Bytes;
+use fred::types::Value;
+
+use crate::error::RedisError;
+use crate::port::{ScanCursor, ScanPage, ScriptReply, ServerInfo};
+
+fn unexpected(value: &Value, command: &'static str) -> RedisError {
+    // The kind only: the value may be somebody's data.
+    RedisError::Protocol(format!("{} as the answer of {command}", value.kind()))
+}
+
+/// The library turns UTF-8 into strings and one special word into a variant of its own.
+pub(super) fn optional_bytes(
+    value: Value,
+    command: &'static str,
+) -> Result<Option<Bytes>, RedisError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bytes(bytes) => Ok(Some(bytes)),
+        Value::String(text) => Ok(Some(text.into_inner())),
+        Value::Queued => Ok(Some(Bytes::from_static(b"QUEUED"))),
+        other => Err(unexpected(&other, command)),
+    }
+}
+
+pub(super) fn integer(value: &Value, command: &'static str) -> Result<i64, RedisError> {
+    match value {
+        Value::Integer(number) => Ok(*number),
+        other => Err(unexpected(other, command)),
+    }
+}
+
+/// `1` or `0`.
+pub(super) fn flag(value: &Value, command: &'static str) -> Result<bool, RedisError> {
+    integer(value, command).map(|number| number != 0)
+}
+
+/// `OK`, or nothing where a condition did not hold.
+pub(super) fn is_written(value: &Value) -> Result<bool, RedisError> {
+    match value {
+        Value::Null => Ok(false),
+        Value::String(text) if &**text == "OK" => Ok(true),
+        other => Err(unexpected(other, "SET")),
+    }
+}
+
+/// A counter as text, because Lua's own numbers are doubles.
+pub(super) fn counter(value: Value) -> Result<i64, RedisError> {
+    optional_bytes(value, "INCRBY")?
+        .and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok())
+        .ok_or_else(|| RedisError::Protocol("no number as the answer of INCRBY".to_owned()))
+}
+
+pub(super) fn script_reply(value: Value) -> Result<ScriptReply, RedisError> {
+    match value {
+        Value::Integer(number) => Ok(ScriptReply::Integer(number)),
+        other => Ok(optional_bytes(other, "EVAL")?.map_or(ScriptReply::Nil, ScriptReply::Bytes)),
+    }
+}
+
+/// Foreign keys on a shared server need not be text; ours are, so others are left out.
+pub(super) fn scan_page(value: Value, prefix: &str) -> Result<ScanPage, RedisError> {
+    let Value::Array(parts) = value else { return Err(unexpected(&value, "SCAN")) };
+    let Ok([cursor, Value::Array(found)]) = <[Value; 2]>::try_from(parts) else {
+        return Err(RedisError::Protocol("a malformed answer of SCAN".to_owned()));
+    };
+    let cursor = optional_bytes(cursor, "SCAN")?
+        .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok())
+        .ok_or_else(|| RedisError::Protocol("a malformed cursor of SCAN".to_owned()))?;
+    let mut keys = Vec::with_capacity(found.len());
+    for key in found {
+        let text = optional_bytes(key, "SCAN")?.and_then(|key| String::from_utf8(key.into()).ok());
+        keys.extend(text.filter(|key| key.starts_with(prefix)));
+    }
+    let next = (cursor != "0").then_some(ScanCursor(cursor));
+    Ok(ScanPage { keys, next })
+}
+
+/// A pattern that matches what begins with the prefix, whatever the prefix contains.
+pub(super) fn prefix_pattern(prefix: &str) -> String {
+    let mut pattern = String::with_capacity(prefix.len() + 8);
+    for character in prefix.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '^' | '-' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('*');
+    pattern
+}
+
+pub(super) fn server_info(text: &str) -> ServerInfo {
+    let field = |name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+    };
+    let number = |name| field(name).and_then(|text| text.parse::<u64>().ok());
+    let server = match (field("valkey_version"), field("redis_version")) {
+        (Some(version), _) => format!("valkey {version}"),
+        (None, Some(version)) => format!("redis {version}"),
+        (None, None) => "redis".to_owned(),
+    };
+    let keys = field("db0").map_or(Some(0), |counts| {
+        counts.split(',').find_map(|count| count.strip_prefix("keys=")?.parse().ok())
+    });
+    ServerInfo {
+        server,
+        used_memory_bytes: number("used_memory"),
+        evicted_keys: number("evicted_keys"),
+        keys,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn info_is_read_leniently() {
+        let text = "# Server\r\nredis_version:7.0.15\r\nused_memory:1024\r\n\
+                    used_memory_human:1K\r\nevicted_keys:2\r\ndb0:keys=3,expires=1,avg_ttl=0\r\n";
+        assert_eq!(
+            server_info(text),
+            ServerInfo {
+                server: "redis 7.0.15".to_owned(),
+                used_memory_bytes: Some(1024),
+                evicted_keys: Some(2),
+                keys: Some(3),
+            }
+        );
+        assert_eq!(server_info("").keys, Some(0));
+        let valkey = server_info("redis_version:7.2.4\r\nvalkey_version:8.1.0\r\n");
+        assert_eq!(valkey.server, "valkey 8.1.0");
+    }
+
+    #[test]
+    fn patterns_are_literal() {
+        assert_eq!(prefix_pattern("a*b?[c]\\d"), "a\\*b\\?\\[c\\]\\\\d*");
+    }
+}

@@ -1,7 +1,7 @@
 //! How an error looks on the wire: `application/problem+json`.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -70,6 +70,10 @@ pub(crate) fn render(error: &ApiError, context: &RequestContext) -> HttpResponse
     if let Some(after) = error.retry_after {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         response.insert_header((header::RETRY_AFTER, seconds.max(1).to_string()));
+    }
+    if error.code().status() == StatusCode::UNAUTHORIZED {
+        // HTTP asks for a challenge. No browser knows this scheme, so none opens a dialog.
+        response.insert_header((header::WWW_AUTHENTICATE, "Session realm=\"portal\""));
     }
     if let Some(methods) = &error.allow {
         response.insert_header((header::ALLOW, methods.as_ref()));

@@ -120,8 +120,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use actix_web::FromRequest as _;
     use actix_web::test::TestRequest;
-    use actix_web::{FromRequest as _, HttpMessage as _};
     use tenant_cache::Outcome;
 
     use super::*;
@@ -140,9 +140,7 @@ mod tests {
         if let Some(tags) = if_none_match {
             request = request.insert_header(("If-None-Match", tags));
         }
-        let mut request = request.to_srv_request();
-        let (request, payload) = (request.request().clone(), &mut request.take_payload().into());
-        let if_none_match = IfNoneMatch::from_request(&request, payload).await.unwrap();
+        let if_none_match = IfNoneMatch::extract(&request.to_http_request()).await.unwrap();
         let answer = answer();
         Representation {
             tag: job_tag(7, &answer.etag),

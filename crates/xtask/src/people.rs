@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Roles in the order in which they are shown.
+/// Roles in the order in which they are shown; others come after them.
 const ROLES: [&str; 5] = ["owner", "admin", "recruiter", "hiring_manager", "viewer"];
 
 /// Names shown of one role; the sign-in page lists everybody.
@@ -18,26 +18,31 @@ pub(crate) fn table(text: &str) -> Option<Vec<String>> {
         let name =
             organization.get("display_name").or_else(|| organization.get("name"))?.as_str()?;
         lines.push(format!("{name} ({id})"));
-        for role in ROLES {
-            let names: Vec<&str> = people
-                .iter()
-                .filter(|person| has_role(person, id, role))
-                .filter_map(|person| person.get("name")?.as_str())
-                .collect();
-            if !names.is_empty() {
-                lines.push(format!("  {role:<15} {}", shortened(&names)));
+        let mut members: Vec<(&str, Vec<&str>)> =
+            ROLES.iter().map(|role| (*role, Vec::new())).collect();
+        for person in people {
+            let Some(role) = role_in(person, id) else { continue };
+            let name = person.get("name")?.as_str()?;
+            match members.iter_mut().find(|(known, _)| *known == role) {
+                Some((_, names)) => names.push(name),
+                None => members.push((role, vec![name])),
             }
         }
+        members.retain(|(_, names)| !names.is_empty());
+        lines.extend(
+            members.iter().map(|(role, names)| format!("  {role:<17} {}", shortened(names))),
+        );
     }
     Some(lines)
 }
 
-fn has_role(person: &Value, organization: &str, role: &str) -> bool {
-    let memberships = person.get("memberships").and_then(Value::as_array);
-    memberships.into_iter().flatten().any(|membership| {
-        membership.get("org").and_then(Value::as_str) == Some(organization)
-            && membership.get("role").and_then(Value::as_str) == Some(role)
-    })
+fn role_in<'a>(person: &'a Value, organization: &str) -> Option<&'a str> {
+    let memberships = person.get("memberships")?.as_array()?;
+    memberships
+        .iter()
+        .find(|membership| membership.get("org").and_then(Value::as_str) == Some(organization))?
+        .get("role")?
+        .as_str()
 }
 
 fn shortened(names: &[&str]) -> String {
@@ -59,7 +64,7 @@ mod tests {
         ],
         "people": [
             { "subject": "auth0|1", "name": "Ada", "email": "ada@harbor.example",
-              "memberships": [{ "org": "org_A", "role": "recruiter" }, { "org": "org_B", "role": "owner" }] },
+              "memberships": [{ "org": "org_A", "role": "recruiter" }, { "org": "org_B", "role": "caretaker" }] },
             { "subject": "auth0|2", "name": "Ben", "email": "ben@harbor.example",
               "memberships": [{ "org": "org_A", "role": "owner" }] }
         ]
@@ -72,10 +77,10 @@ mod tests {
             lines,
             [
                 "Harbor Health (org_A)",
-                "  owner           Ben",
-                "  recruiter       Ada",
+                "  owner             Ben",
+                "  recruiter         Ada",
                 "mill (org_B)",
-                "  owner           Ada",
+                "  caretaker         Ada",
             ]
         );
     }

@@ -201,8 +201,8 @@ impl Cluster {
     }
 
     /// Connection string of the superuser.
-    pub(crate) fn superuser_url(&self) -> String {
-        self.url("postgres", &self.password, "postgres")
+    pub(crate) fn superuser_url(&self, database: &str) -> String {
+        self.url("postgres", &self.password, database)
     }
 
     /// Runs a script as the superuser.

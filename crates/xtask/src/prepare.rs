@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::accounts::{self, Account};
 use crate::failure::{Explain as _, Failure, Outcome};
-use crate::postgres::{self, Cluster, DATABASE, RolePasswords};
+use crate::postgres::{self, Cluster, DATABASE};
 use crate::run::Run;
 use crate::secrets::Secrets;
 use crate::services::Services;
@@ -52,12 +52,12 @@ pub(crate) fn run(run: &Run, options: &Options) -> Outcome<u8> {
     let passwords = secrets.role_passwords()?;
     run.progress.stage("Applying the migrations", || {
         postgres::create_database(&cluster, &run.checkout, &passwords)?;
-        postgres::apply_migrations(&cluster, &run.checkout, &passwords).map(drop)
+        postgres::apply_migrations(&cluster, &run.checkout, &passwords)
     })?;
     let generated = services.folder().join("sqlx");
     accounts::make_private(&generated, None)?;
     run.progress.stage("Asking the database about every query", || {
-        describe_queries(run, &mut services, &cluster, &passwords, &generated)
+        describe_queries(run, &mut services, &cluster, &generated)
     })?;
     let committed = run.checkout.join(".sqlx");
     let changes = changes(&contents(&committed)?, &contents(&generated)?);
@@ -73,12 +73,12 @@ pub(crate) fn run(run: &Run, options: &Options) -> Outcome<u8> {
     Ok(0)
 }
 
-/// Compiles the store against the database. It is asked as the owner, who sees every table.
+/// Compiles the store against the database. The queries are those of several roles, and no single
+/// one of them may run them all: the superuser may.
 fn describe_queries(
     run: &Run,
     services: &mut Services,
     cluster: &Cluster,
-    passwords: &RolePasswords,
     generated: &Path,
 ) -> Outcome<()> {
     // Cargo does not know that the macros depend on a database: a new time makes it compile again.
@@ -90,10 +90,10 @@ fn describe_queries(
         .explain(format_args!("touch {}", library.display()))?;
     let mut cargo = run.cargo();
     cargo
-        .args(["check", "--package", PACKAGE, "--all-targets"])
+        .args(["check", "--package", PACKAGE, "--lib", "--tests"])
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", generated)
-        .env("DATABASE_URL", cluster.url("portal_owner", &passwords.owner, DATABASE));
+        .env("DATABASE_URL", cluster.superuser_url(DATABASE));
     let status = services.accompany(cargo, "cargo check", BUILD)?;
     if status.success() {
         return Ok(());

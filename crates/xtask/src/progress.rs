@@ -1,6 +1,7 @@
 //! Progress lines: each stage with the time it took.
 
 use std::cell::RefCell;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use crate::failure::Outcome;
@@ -43,17 +44,23 @@ impl Progress {
 
     /// One line, with the time since the command began.
     pub(crate) fn note(&self, text: &str) {
-        println!("[{:>7}] {text}", seconds(self.started.elapsed()));
+        say(&format!("[{:>7}] {text}", seconds(self.started.elapsed())));
     }
 
     /// The time each stage took, and the sum.
     pub(crate) fn print_times(&self) {
-        println!("\nTimes");
+        say("\nTimes");
         for (title, took) in self.stages.borrow().iter() {
-            println!("  {:>8}  {title}", seconds(*took));
+            say(&format!("  {:>8}  {title}", seconds(*took)));
         }
-        println!("  {:>8}  in all", seconds(self.started.elapsed()));
+        say(&format!("  {:>8}  in all", seconds(self.started.elapsed())));
     }
+}
+
+/// One line of output. That nobody reads it any more (`| head`, a closed terminal) is no reason to
+/// fail: servers have to be ended all the same.
+pub(crate) fn say(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 fn seconds(duration: Duration) -> String {

@@ -15,6 +15,7 @@ use crate::failure::{Explain as _, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::ledger::{Ending, Entry, Ledger};
 use crate::processes::{self, POLL};
+use crate::progress::say;
 use crate::run::Run;
 use crate::watchdog::{self, Watchdog};
 
@@ -229,7 +230,7 @@ impl Drop for Services {
     fn drop(&mut self) {
         self.end_all();
         for stray in strays(&self.folder) {
-            println!("          ending {} (process {}), left behind", stray.name, stray.pid);
+            say(&format!("          ending {} (process {}), left behind", stray.name, stray.pid));
             stray.end(&self.interrupt);
         }
         if self.disposal == Disposal::Remove

@@ -166,7 +166,7 @@ impl Variables<'_> {
         let binaries = &self.cluster.binaries;
         let account = self.cluster.account.as_ref().map_or("", |account| account.name.as_str());
         program
-            .env("PORTAL_TEST_PG_SUPERUSER_URL", self.cluster.superuser_url())
+            .env("PORTAL_TEST_PG_SUPERUSER_URL", self.cluster.superuser_url("postgres"))
             // For tests that stop a database: they start one of their own with these.
             .env("PORTAL_TEST_PG_BIN", &binaries.folder)
             .env("PORTAL_TEST_PG_CTL", binaries.program("pg_ctl"))

@@ -12,6 +12,7 @@ use crate::failure::{Explain as _, Failure, Outcome};
 use crate::identity_provider::IdentityProvider;
 use crate::postgres::{self, Cluster, Durability, RolePasswords};
 use crate::processes::{POLL, command};
+use crate::progress::say;
 use crate::run::Run;
 use crate::secrets::{self, Secrets};
 use crate::services::{Disposal, Services};
@@ -245,8 +246,8 @@ impl Installation<'_> {
 
     fn load_data(&mut self, portal: &Path, environment: &Environment) -> Outcome<()> {
         for (title, name, arguments) in [
-            ("Migrating the database", "portal migrate", &["migrate"][..]),
-            ("Loading the demo data", "portal seed", &["seed", "--demo"][..]),
+            ("Migrating the database", "migrate", &["migrate"][..]),
+            ("Loading the demo data", "seed", &["seed", "--demo"][..]),
         ] {
             let mut program = self.portal(portal, environment);
             program.args(arguments);
@@ -295,23 +296,25 @@ impl Installation<'_> {
 
     fn print_summary(&self, addresses: Addresses, cluster: &Cluster) {
         let base = addresses.base_url();
-        println!("\nEmployer Portal is running.\n");
-        println!("  portal        {base}");
-        println!("  API pages     {base}/api/docs");
-        println!("  sign in       {base}/auth/login");
-        println!("  PostgreSQL    127.0.0.1:{}, database {}", cluster.port, postgres::DATABASE);
-        println!("  settings      .dev/portal.env (connection strings and keys; keep it private)");
-        println!("  logs          .dev/logs/");
+        let port = cluster.port;
+        let database = postgres::DATABASE;
+        say(&format!(
+            "\nEmployer Portal is running.\n\n  \
+             portal        {base}\n  \
+             API pages     {base}/api/docs\n  \
+             sign in       {base}/auth/login\n  \
+             PostgreSQL    127.0.0.1:{port}, database {database}\n  \
+             settings      .dev/portal.env (connection strings and keys; keep it private)\n  \
+             logs          .dev/logs/"
+        ));
         let people = fs::read_to_string(self.run.checkout.join(PEOPLE)).unwrap_or_default();
         if let Some(lines) = people::table(&people) {
-            println!(
-                "\nWho can sign in (choose a name on the sign-in page, there are no passwords)\n"
-            );
+            say("\nWho can sign in (choose a name on the sign-in page, there are no passwords)\n");
             for line in lines {
-                println!("  {line}");
+                say(&format!("  {line}"));
             }
         }
-        println!("\nCtrl-C stops everything; the data stays for the next `cargo xtask up`.\n");
+        say("\nCtrl-C stops everything; the data stays for the next `cargo xtask up`.\n");
     }
 
     /// Returns when something ends: we, by a signal, or a server, which is a failure.

@@ -14,6 +14,7 @@ use crate::failure::{Explain as _, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
 use crate::processes::{POLL, command};
+use crate::progress::say;
 use crate::services::{Disposal, strays};
 
 /// How the watchdog is called; not in the help, since nobody calls it by hand.
@@ -82,7 +83,7 @@ pub(crate) fn wait_for_previous(folder: &Path, interrupt: &Interrupt) -> Outcome
                 .advise("look for processes named `xtask watchdog` and end them"));
         }
         if !std::mem::replace(&mut said, true) {
-            println!("          waiting until an earlier run is cleaned up");
+            say("          waiting until an earlier run is cleaned up");
         }
         interrupt.check()?;
         thread::sleep(POLL);

@@ -9,6 +9,18 @@ use crate::failure::{Explain as _, Failure, Outcome};
 /// Name of the portal's database.
 pub(crate) const DATABASE: &str = "portal";
 
+/// Where sqlx notes which migrations ran; queries of the store read it, so it must be there in the
+/// form that sqlx gives it.
+const MIGRATIONS_TABLE: &str = "\
+    CREATE TABLE IF NOT EXISTS _sqlx_migrations (
+        version BIGINT PRIMARY KEY,
+        description TEXT NOT NULL,
+        installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),
+        success BOOLEAN NOT NULL,
+        checksum BYTEA NOT NULL,
+        execution_time BIGINT NOT NULL
+    );";
+
 /// A line that a migration opens with when it cannot run in a transaction.
 const NO_TRANSACTION: &str = "-- no-transaction";
 
@@ -61,8 +73,12 @@ pub(crate) fn apply_migrations(
     cluster: &Cluster,
     checkout: &Path,
     passwords: &RolePasswords,
-) -> Outcome<usize> {
+) -> Outcome<()> {
     let files = numbered(&checkout.join("migrations"))?;
+    let run = |script: &str| {
+        cluster.script_as("portal_owner", &passwords.owner, DATABASE, script).map(drop)
+    };
+    run(MIGRATIONS_TABLE)?;
     for file in &files {
         let text = fs::read_to_string(file).explain(format_args!("read {}", file.display()))?;
         let script = if text.starts_with(NO_TRANSACTION) {
@@ -70,9 +86,9 @@ pub(crate) fn apply_migrations(
         } else {
             format!("BEGIN;\n{}COMMIT;\n", include(file))
         };
-        cluster.script_as("portal_owner", &passwords.owner, DATABASE, &script)?;
+        run(&script)?;
     }
-    Ok(files.len())
+    Ok(())
 }
 
 fn numbered(folder: &Path) -> Outcome<Vec<PathBuf>> {

@@ -1,2 +1,18 @@
-//! stub
-fn main() {}
+//! The portal binary.
+//!
+//! It reads the settings, chooses the provider (the one `match`, in [`wiring`]), starts what runs
+//! beside the HTTP server and stops everything in order. Nothing may depend on it.
+
+mod cli;
+mod commands;
+mod invalidator;
+mod settings;
+mod telemetry;
+mod wiring;
+mod workers;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(&settings::Variables::of_process())
+}

@@ -1,0 +1,72 @@
+//! The command line.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+use crate::commands::CommandError;
+use crate::settings::Variables;
+
+/// Multi-tenant employer portal.
+#[derive(Debug, Parser)]
+#[command(name = "portal", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve HTTP until SIGINT or SIGTERM.
+    Serve,
+    /// Bring the database to this version's schema (as the owner role).
+    Migrate,
+    /// Load data: the demo tenants, or generated rows for load tests.
+    Seed(commands::SeedArguments),
+    /// Check the settings and say everything that is wrong with them.
+    CheckConfig,
+    /// Connect to the configured Redis, time SET, GET and DELETE, and say what came of it.
+    RedisCheck,
+    /// Print the `OpenAPI` document.
+    Openapi,
+}
+
+/// Runs the command that was asked for; faults go to standard error, one cause a line.
+pub(crate) fn run(variables: &Variables) -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let is_fault = error.use_stderr();
+            // Nothing is left to tell when the terminal is gone.
+            drop(error.print());
+            return if is_fault { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Serve => commands::serve(variables),
+        Command::Migrate => commands::migrate(variables),
+        Command::Seed(seed) => commands::seed(variables, &seed),
+        Command::CheckConfig => commands::check_config(variables),
+        Command::RedisCheck => commands::redis_check(variables),
+        Command::Openapi => commands::openapi(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(error: &CommandError) {
+    let mut text = format!("portal: {error}\n");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}  because {cause}\n");
+        source = cause.source();
+    }
+    drop(std::io::stderr().write_all(text.as_bytes()));
+}

@@ -1,0 +1,20 @@
+//! `portal check-config` and `portal openapi`.
+
+use super::{CommandError, say};
+use crate::settings::{Settings, Variables};
+
+/// Reads everything that `serve` reads, and nothing else.
+pub(crate) fn check_config(variables: &Variables) -> Result<(), CommandError> {
+    let settings = Settings::load(variables)?;
+    say(format!(
+        "the settings are usable: {:?}, listening on {}, provider {}",
+        settings.environment,
+        settings.listen,
+        settings.redis.backend()
+    ))
+}
+
+/// Prints the document that `/api/openapi.json` serves.
+pub(crate) fn openapi() -> Result<(), CommandError> {
+    say(portal_api::openapi_document())
+}

@@ -1,0 +1,56 @@
+//! What the command line can ask for.
+
+mod check;
+mod data;
+mod redis_check;
+mod serve;
+
+use std::io::Write;
+
+pub(crate) use check::{check_config, openapi};
+pub(crate) use data::{SeedArguments, migrate, seed};
+pub(crate) use redis_check::redis_check;
+pub(crate) use serve::serve;
+
+use crate::settings::InvalidSettings;
+use crate::telemetry::InvalidFilter;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Settings(#[from] InvalidSettings),
+    #[error(transparent)]
+    Telemetry(#[from] InvalidFilter),
+    #[error("{0} cannot be used as PORTAL_LISTEN")]
+    Listen(String, #[source] std::io::Error),
+    #[error("the database role or schema is not fit for serving")]
+    Database(#[source] employer_store::StoreError),
+    #[error("the migrations could not be applied")]
+    Migrate(#[source] employer_store::StoreError),
+    #[error("the data could not be loaded")]
+    Seed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the Redis provider could not be set up")]
+    Provider(#[source] redis_provider::ElastiCacheError),
+    #[error("the Redis check failed")]
+    RedisCheck(#[source] redis_provider::RedisError),
+    #[error("the answer read back differs from what was written")]
+    RedisMismatch,
+    #[error("the client for the identity provider could not be made")]
+    IdentityProvider(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the server failed")]
+    Server(#[source] std::io::Error),
+    #[error("the output could not be written")]
+    Output(#[source] std::io::Error),
+}
+
+/// Runs `task` on a runtime of its own.
+fn block_on<T>(task: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    actix_web::rt::System::new().block_on(task)
+}
+
+/// Writes one line to standard output.
+fn say(line: impl AsRef<str>) -> Result<(), CommandError> {
+    let text = format!("{}\n", line.as_ref());
+    std::io::stdout().write_all(text.as_bytes()).map_err(CommandError::Output)
+}

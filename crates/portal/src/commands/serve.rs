@@ -1,0 +1,97 @@
+//! `portal serve`: from start to an orderly end.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use portal_api::PortalState;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{CommandError, block_on};
+use crate::settings::{Settings, Variables};
+use crate::{telemetry, wiring};
+
+/// Longest time for what runs beside the server to end once it is told to.
+const TASKS_GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until SIGINT or SIGTERM, then drains.
+pub(crate) fn serve(variables: &Variables) -> Result<(), CommandError> {
+    let settings = Settings::load(variables)?;
+    telemetry::start(&settings.tuning.telemetry)?;
+    block_on(run(settings))
+}
+
+async fn run(settings: Settings) -> Result<(), CommandError> {
+    let listener = TcpListener::bind(&settings.listen)
+        .map_err(|error| CommandError::Listen(settings.listen.clone(), error))?;
+    let address = listener.local_addr().map_err(CommandError::Server)?;
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let portal = wiring::build(&settings, &stop, &tasks).await?;
+    let server =
+        portal_api::server(portal.state.clone(), listener).map_err(CommandError::Server)?;
+    let handle = server.handle();
+    tasks.spawn_local(watch_signals(portal.state.clone(), handle, stop.clone()));
+    let verification = tasks.spawn(wiring::verify_database(
+        portal.state.clone(),
+        portal.worker_db.clone(),
+        stop.clone(),
+    ));
+    tracing::info!(
+        http.address = %address,
+        redis.provider = settings.redis.backend(),
+        environment = ?settings.environment,
+        "the portal is listening"
+    );
+
+    let outcome = server.await.map_err(CommandError::Server);
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(TASKS_GRACE, tasks.wait()).await.is_err() {
+        tracing::warn!("tasks were still running at the end of their grace");
+    }
+    // What a write has begun is finished even when its caller has gone.
+    let leftovers = async {
+        portal.state.writes.drain().await;
+        portal.state.cache.drain().await;
+        tokio::join!(portal.state.db.close(), portal.worker_db.close());
+    };
+    if tokio::time::timeout(TASKS_GRACE, leftovers).await.is_err() {
+        tracing::warn!("writes or loads were still running at the end of their grace");
+    }
+    tracing::info!("the portal has stopped");
+    // A database that is not fit for serving is the reason to stop, and the exit code says so.
+    match verification.await {
+        Ok(Err(error)) => Err(CommandError::Database(error)),
+        _ => outcome,
+    }
+}
+
+/// Turns SIGINT and SIGTERM, or a stop from within, into a drain.
+async fn watch_signals(
+    state: Data<PortalState>,
+    server: actix_web::dev::ServerHandle,
+    stop: CancellationToken,
+) {
+    let signal = wait_for_signal();
+    tokio::select! {
+        name = signal => tracing::info!(signal = name, "draining"),
+        () = stop.cancelled() => tracing::info!("stopping"),
+    }
+    state.lifecycle.start_draining();
+    server.stop(true).await;
+}
+
+async fn wait_for_signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("signals cannot be watched; stop the portal with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    }
+}

@@ -1,0 +1,279 @@
+//! Settings: read once, parsed into types that carry exactly what is needed, or refused as a whole.
+
+mod faults;
+mod keys;
+mod redis;
+mod tuning;
+mod variables;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use employer_store::DatabaseSettings;
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use url::Url;
+
+pub(crate) use faults::InvalidSettings;
+pub(crate) use redis::RedisSettings;
+pub(crate) use tuning::{LogFormat, Telemetry, Tuning};
+pub(crate) use variables::Variables;
+
+use faults::Faults;
+
+/// Where the portal runs; everything but development refuses what is convenient but unsafe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Environment {
+    Development,
+    Staging,
+    Production,
+}
+
+/// Everything that `portal serve` needs.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) environment: Environment,
+    pub(crate) listen: String,
+    pub(crate) base_url: Url,
+    pub(crate) database: DatabaseSettings,
+    pub(crate) worker_database: DatabaseSettings,
+    pub(crate) redis: RedisSettings,
+    pub(crate) identity_provider: IdentityProvider,
+    /// Signs cookies and cursors.
+    pub(crate) session_key: SecretBox<[u8; 64]>,
+    pub(crate) tuning: Tuning,
+}
+
+/// The portal's client at the identity provider.
+#[derive(Debug)]
+pub(crate) struct IdentityProvider {
+    pub(crate) issuer: Url,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+    pub(crate) audience: Option<String>,
+}
+
+impl Settings {
+    /// Reads everything, and reports everything that is wrong at once.
+    pub(crate) fn load(variables: &Variables) -> Result<Self, InvalidSettings> {
+        let mut faults = Faults::default();
+        let settings = Self::read(variables, &mut faults);
+        match settings {
+            Some(settings) if faults.is_empty() => Ok(settings),
+            _ => Err(InvalidSettings(faults)),
+        }
+    }
+
+    fn read(variables: &Variables, faults: &mut Faults) -> Option<Self> {
+        let environment = Environment::read(variables, faults);
+        // What follows is read as for production when the environment's name is wrong, so that
+        // the other faults are reported too.
+        let strictness = environment.unwrap_or(Environment::Production);
+        let tuning = Tuning::load(strictness, variables, faults);
+        let listen = variables.find("PORTAL_LISTEN").unwrap_or("127.0.0.1:8080").to_owned();
+        let base_url = read_base_url(variables, strictness, faults);
+        let database_url = variables.find_secret("DATABASE_URL", faults).or_else(|| {
+            faults.missing("DATABASE_URL", "the Postgres address of the application role")
+        });
+        let worker_url = read_worker_url(variables, strictness, faults);
+        let redis = RedisSettings::read(variables, strictness, tuning.as_ref(), faults);
+        let identity_provider = IdentityProvider::read(variables, strictness, faults);
+        let session_key = variables
+            .find_secret("SESSION_KEYS", faults)
+            .or_else(|| {
+                faults
+                    .missing("SESSION_KEYS", "id:base64,…, 64 bytes each (openssl rand -base64 64)")
+            })
+            .and_then(|text| keys::newest_key::<64>("SESSION_KEYS", &text, faults));
+        let tuning = tuning?;
+        let pool = |url, max_connections| pool(url, max_connections, &tuning);
+        Some(Self {
+            environment: environment?,
+            listen,
+            base_url: base_url?,
+            database: pool(database_url?, tuning.database.max_connections),
+            worker_database: pool(worker_url?, tuning.database.worker_max_connections),
+            redis: redis?,
+            identity_provider: identity_provider?,
+            session_key: session_key?,
+            tuning,
+        })
+    }
+}
+
+/// What `portal migrate` and `portal seed` need: the owner's database and the log.
+#[derive(Debug)]
+pub(crate) struct OwnerSettings {
+    pub(crate) database: DatabaseSettings,
+    pub(crate) tuning: Tuning,
+}
+
+impl OwnerSettings {
+    pub(crate) fn load(variables: &Variables) -> Result<Self, InvalidSettings> {
+        let mut faults = Faults::default();
+        let environment = Environment::read(variables, &mut faults);
+        let strictness = environment.unwrap_or(Environment::Production);
+        let tuning = Tuning::load(strictness, variables, &mut faults);
+        let url = variables.find_secret("DATABASE_OWNER_URL", &mut faults).or_else(|| {
+            faults.missing(
+                "DATABASE_OWNER_URL",
+                "the Postgres address of the role that owns the tables",
+            )
+        });
+        match (tuning, url) {
+            (Some(tuning), Some(url)) if faults.is_empty() => {
+                Ok(Self { database: pool(url, 2, &tuning), tuning })
+            }
+            _ => Err(InvalidSettings(faults)),
+        }
+    }
+}
+
+/// What `portal redis-check` needs: the provider and the log.
+#[derive(Debug)]
+pub(crate) struct ProviderSettings {
+    pub(crate) redis: RedisSettings,
+    pub(crate) tuning: Tuning,
+}
+
+impl ProviderSettings {
+    pub(crate) fn load(variables: &Variables) -> Result<Self, InvalidSettings> {
+        let mut faults = Faults::default();
+        let environment = Environment::read(variables, &mut faults);
+        let strictness = environment.unwrap_or(Environment::Production);
+        let tuning = Tuning::load(strictness, variables, &mut faults);
+        let redis = RedisSettings::read(variables, strictness, tuning.as_ref(), &mut faults);
+        match (redis, tuning) {
+            (Some(redis), Some(tuning)) if faults.is_empty() => Ok(Self { redis, tuning }),
+            _ => Err(InvalidSettings(faults)),
+        }
+    }
+}
+
+impl Environment {
+    fn read(variables: &Variables, faults: &mut Faults) -> Option<Self> {
+        match variables.find("PORTAL_ENV").unwrap_or("development") {
+            "development" => Some(Self::Development),
+            "staging" => Some(Self::Staging),
+            "production" => Some(Self::Production),
+            _ => {
+                faults.add("PORTAL_ENV", "is not one of development, staging, production");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn is_development(self) -> bool {
+        self == Self::Development
+    }
+}
+
+impl IdentityProvider {
+    fn read(variables: &Variables, environment: Environment, faults: &mut Faults) -> Option<Self> {
+        let required = |name: &str, meaning: &str, faults: &mut Faults| {
+            variables.find_or_file(name, faults).or_else(|| faults.missing(name, meaning))
+        };
+        let issuer = required(
+            "AUTH0_ISSUER_BASE_URL",
+            "the issuer, such as https://TENANT.eu.auth0.com/",
+            faults,
+        )
+        .and_then(|text| parse_http_url("AUTH0_ISSUER_BASE_URL", &text, environment, faults));
+        let client_id = required("AUTH0_CLIENT_ID", "the portal's client id", faults);
+        let client_secret = required("AUTH0_CLIENT_SECRET", "the portal's client secret", faults);
+        let audience = variables.find_or_file("AUTH0_AUDIENCE", faults);
+        Some(Self {
+            issuer: issuer?,
+            client_id: client_id?,
+            client_secret: client_secret?.into(),
+            audience,
+        })
+    }
+}
+
+fn read_base_url(
+    variables: &Variables,
+    environment: Environment,
+    faults: &mut Faults,
+) -> Option<Url> {
+    const NAME: &str = "PORTAL_BASE_URL";
+    let text = match variables.find(NAME) {
+        Some(text) => text,
+        None if environment.is_development() => "http://localhost:8080",
+        None => {
+            return faults.missing(NAME, "the public origin, such as https://portal.example.com");
+        }
+    };
+    let url = parse_http_url(NAME, text, environment, faults)?;
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        faults.add(NAME, "is an origin: scheme, host and port, nothing after it");
+        return None;
+    }
+    Some(url)
+}
+
+/// An http or https address; plain http only in development and only on this machine.
+fn parse_http_url(
+    name: &str,
+    text: &str,
+    environment: Environment,
+    faults: &mut Faults,
+) -> Option<Url> {
+    let Ok(url) = Url::parse(text) else {
+        faults.add(name, "is not a URL");
+        return None;
+    };
+    let may_be_plain = environment.is_development() && is_loopback(&url);
+    let is_allowed = url.scheme() == "https" || (url.scheme() == "http" && may_be_plain);
+    if !is_allowed {
+        faults.add(name, "must begin with https:// (plain http only in development, on loopback)");
+        return None;
+    }
+    if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {
+        faults.add(name, "must name a host and carry no credentials");
+        return None;
+    }
+    Some(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The worker role's address; in development the owner's with the worker's name, since the
+/// development roles share one password.
+fn read_worker_url(
+    variables: &Variables,
+    environment: Environment,
+    faults: &mut Faults,
+) -> Option<SecretString> {
+    const NAME: &str = "DATABASE_WORKER_URL";
+    if let Some(url) = variables.find_secret(NAME, faults) {
+        return Some(url);
+    }
+    let derived = environment
+        .is_development()
+        .then(|| variables.find_secret("DATABASE_OWNER_URL", faults))
+        .flatten()
+        .and_then(|owner| {
+            let mut url = Url::parse(owner.expose_secret()).ok()?;
+            url.set_username("portal_worker").ok()?;
+            Some(SecretString::from(String::from(url)))
+        });
+    derived.or_else(|| faults.missing(NAME, "the Postgres address of the worker role"))
+}
+
+fn pool(url: SecretString, max_connections: u32, tuning: &Tuning) -> DatabaseSettings {
+    DatabaseSettings {
+        url,
+        max_connections,
+        acquire_timeout: Duration::from_millis(tuning.database.acquire_timeout_ms),
+        statement_timeout: Duration::from_millis(tuning.database.statement_timeout_ms),
+    }
+}

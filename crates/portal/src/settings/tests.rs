@@ -1,0 +1,143 @@
+//! Good settings are read; wrong ones are refused, all at once, by name.
+
+use super::*;
+
+const KEY_64: &str =
+    "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
+
+fn development<const N: usize>(more: [(&str, &str); N]) -> Variables {
+    let mut variables = vec![
+        ("DATABASE_URL", "postgres://portal_app:app-secret@127.0.0.1/portal"),
+        ("DATABASE_WORKER_URL", "postgres://portal_worker:worker-secret@127.0.0.1/portal"),
+        ("AUTH0_ISSUER_BASE_URL", "http://localhost:4444/"),
+        ("AUTH0_CLIENT_ID", "portal-dev"),
+        ("AUTH0_CLIENT_SECRET", "client-secret"),
+        ("SESSION_KEYS", KEY_64),
+    ];
+    variables.retain(|(name, _)| more.iter().all(|(overriding, _)| overriding != name));
+    variables.extend(more);
+    Variables::from_pairs(variables)
+}
+
+fn faults_of<const N: usize>(more: [(&str, &str); N]) -> String {
+    Settings::load(&development(more)).unwrap_err().to_string()
+}
+
+#[test]
+fn development_needs_no_redis_and_no_tls() {
+    let settings = Settings::load(&development([])).unwrap();
+    assert!(matches!(settings.redis, RedisSettings::Memory(_)));
+    assert_eq!(settings.base_url.as_str(), "http://localhost:8080/");
+    assert_eq!(settings.tuning.session.idle_seconds, 28_800);
+}
+
+#[test]
+fn every_fault_is_named_and_told_at_once() {
+    let faults = Settings::load(&Variables::from_pairs(vec![
+        ("PORTAL_ENV", "production"),
+        ("REDIS_PROVIDER", "memory"),
+        ("PORTAL__SESSION__IDLE", "5"),
+    ]))
+    .unwrap_err()
+    .to_string();
+    for name in [
+        "PORTAL_BASE_URL",
+        "DATABASE_URL",
+        "DATABASE_WORKER_URL",
+        "REDIS_PROVIDER",
+        "AUTH0_ISSUER_BASE_URL",
+        "AUTH0_CLIENT_ID",
+        "AUTH0_CLIENT_SECRET",
+        "SESSION_KEYS",
+        "PORTAL__SESSION__IDLE",
+    ] {
+        assert!(faults.contains(&format!("\n  {name} ")), "{name} is missing in:\n{faults}");
+    }
+}
+
+#[test]
+fn wrong_settings_name_the_variable_and_the_remedy() {
+    let table: &[(&str, &str, &str)] = &[
+        ("PORTAL_ENV", "prod", "development, staging, production"),
+        ("PORTAL_BASE_URL", "http://portal.example.com", "https://"),
+        ("PORTAL_BASE_URL", "https://portal.example.com/app", "origin"),
+        ("AUTH0_ISSUER_BASE_URL", "http://tenant.eu.auth0.com/", "https://"),
+        ("AUTH0_ISSUER_BASE_URL", "not a url", "not a URL"),
+        ("REDIS_PROVIDER", "dragonfly", "elasticache, memory"),
+        ("REDIS_PROVIDER", "elasticache", "REDIS_URL"),
+        ("REDIS_URL", "http://cache.example.com", "rediss://"),
+        ("REDIS_URL", "redis://cache.example.com:6379", "TLS"),
+        ("SESSION_KEYS", "k1", "id:base64"),
+        ("SESSION_KEYS", "k1:AAAA", "64 bytes"),
+        ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "soon", "integer"),
+        ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "0", "least"),
+        ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "-1", "least"),
+        ("PORTAL__CACHE__LOAD_TIMEOUT", "5", "no setting"),
+        ("PORTAL__CACHE", "5", "PORTAL__SECTION__KEY"),
+        ("PORTAL__TELEMETRY__FORMAT", "xml", "json"),
+    ];
+    for (name, value, remedy) in table {
+        let faults = faults_of([(*name, *value)]);
+        assert!(faults.contains(remedy), "{name}={value} says: {faults}");
+    }
+}
+
+#[test]
+fn variables_override_files_and_text_stays_text() {
+    let settings = Settings::load(&development([
+        ("PORTAL__SESSION__IDLE_SECONDS", "5"),
+        ("PORTAL__TELEMETRY__FILTER", "2"),
+    ]))
+    .unwrap();
+    assert_eq!(settings.tuning.session.idle_seconds, 5);
+    assert_eq!(settings.tuning.telemetry.filter, "2");
+}
+
+#[test]
+fn redis_urls_go_before_parts_and_carry_credentials() {
+    let settings = Settings::load(&development([
+        ("REDIS_HOST", "ignored"),
+        ("REDIS_PRIVATE_URL", "redis://ignored"),
+        ("REDIS_URL", "rediss://app:p%40ss@cache.example.com:6380"),
+    ]))
+    .unwrap();
+    let RedisSettings::ElastiCache(redis) = settings.redis else { panic!("{:?}", settings.redis) };
+    assert_eq!(
+        (redis.host.as_str(), redis.port, redis.tls.is_some()),
+        ("cache.example.com", 6380, true)
+    );
+    assert_eq!(redis.username.as_deref(), Some("app"));
+    assert_eq!(redis.password.unwrap().expose_secret(), "p@ss");
+}
+
+#[test]
+fn the_worker_role_is_derived_from_the_owner_in_development_only() {
+    let owner = ("DATABASE_OWNER_URL", "postgres://portal_owner:pw@127.0.0.1/portal");
+    let settings = Settings::load(&development([owner, ("DATABASE_WORKER_URL", "")])).unwrap();
+    assert_eq!(
+        settings.worker_database.url.expose_secret(),
+        "postgres://portal_worker:pw@127.0.0.1/portal"
+    );
+    let faults = faults_of([owner, ("DATABASE_WORKER_URL", ""), ("PORTAL_ENV", "staging")]);
+    assert!(faults.contains("DATABASE_WORKER_URL is not set"), "{faults}");
+}
+
+#[test]
+fn secrets_may_come_from_files_and_never_print() {
+    let path = std::env::temp_dir().join(format!("portal-settings-{}", std::process::id()));
+    std::fs::write(&path, "secret-from-a-file\n").unwrap();
+    let settings = Settings::load(&development([
+        ("AUTH0_CLIENT_SECRET", ""),
+        ("AUTH0_CLIENT_SECRET_FILE", path.to_str().unwrap()),
+        ("REDIS_URL", "rediss://app:redis-secret@cache.example.com"),
+    ]))
+    .unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let secret = settings.identity_provider.client_secret.expose_secret();
+    assert_eq!(secret, "secret-from-a-file");
+    let printed = format!("{settings:?}");
+    for secret in ["secret-from-a-file", "app-secret", "worker-secret", "redis-secret", "AAAAAAAA"]
+    {
+        assert!(!printed.contains(secret), "{secret} stands in {printed}");
+    }
+}

@@ -1,0 +1,175 @@
+//! Lifetimes, limits and rates: `default.toml`, the environment's file, `PORTAL__SECTION__KEY`.
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::Environment;
+use super::faults::Faults;
+use super::variables::Variables;
+
+const DEFAULT: &str = include_str!("../../../../config/default.toml");
+const DEVELOPMENT: &str = include_str!("../../../../config/development.toml");
+const STAGING: &str = include_str!("../../../../config/staging.toml");
+const PRODUCTION: &str = include_str!("../../../../config/production.toml");
+
+const PREFIX: &str = "PORTAL__";
+
+macro_rules! sections {
+    ($($(#[$doc:meta])* $name:ident { $($key:ident: $type:ty,)+ })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub(crate) struct $name { $(pub(crate) $key: $type,)+ }
+        )+
+    };
+}
+
+sections! {
+    /// `[http]`
+    Http {
+        workers: usize,
+        keep_alive_seconds: u64,
+        max_connections: usize,
+        request_head_timeout_ms: u64,
+        request_body_timeout_ms: u64,
+        shutdown_timeout_seconds: u64,
+        json_body_max_bytes: usize,
+        page_size_max: u16,
+        skip_max: u32,
+        idempotency_seconds: u64,
+    }
+    /// `[session]`
+    Session { idle_seconds: u64, absolute_seconds: u64, login_transaction_seconds: u64, }
+    /// `[auth]`
+    Auth { request_timeout_ms: u64, clock_skew_seconds: u64, }
+    /// `[database]`
+    Database {
+        max_connections: u32,
+        worker_max_connections: u32,
+        acquire_timeout_ms: u64,
+        statement_timeout_ms: u64,
+    }
+    /// `[redis]`
+    Redis { connect_timeout_ms: u64, command_timeout_ms: u64, memory_max_bytes: usize, }
+    /// `[cache]`
+    Cache { load_timeout_ms: u64, max_concurrent_loads: usize, max_value_bytes: usize, }
+    /// `[relay]`
+    Relay { interval_ms: u64, min_age_ms: u64, batch: u16, }
+    /// `[jobs]`
+    Jobs { expiry_interval_ms: u64, expiry_batch: u16, }
+    /// `[telemetry]`
+    Telemetry { filter: String, format: LogFormat, }
+    /// The whole file.
+    Tuning {
+        http: Http,
+        session: Session,
+        auth: Auth,
+        database: Database,
+        redis: Redis,
+        cache: Cache,
+        relay: Relay,
+        jobs: Jobs,
+        telemetry: Telemetry,
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors: one JSON object a line.
+    Json,
+}
+
+/// Settings that may be zero; every other number must be at least 1.
+const MAY_BE_ZERO: [&str; 2] = ["http.workers", "relay.min_age_ms"];
+
+impl Tuning {
+    pub(crate) fn load(
+        environment: Environment,
+        variables: &Variables,
+        faults: &mut Faults,
+    ) -> Option<Self> {
+        let known = parse("config/default.toml", DEFAULT, faults)?;
+        let (name, text) = match environment {
+            Environment::Development => ("config/development.toml", DEVELOPMENT),
+            Environment::Staging => ("config/staging.toml", STAGING),
+            Environment::Production => ("config/production.toml", PRODUCTION),
+        };
+        let mut merged = known.clone();
+        for (section, values) in parse(name, text, faults)? {
+            for (key, value) in values.as_table().cloned().unwrap_or_default() {
+                override_one(&mut merged, &known, (&section, &key), value, name, faults);
+            }
+        }
+        for (path, text) in variables.with_prefix(PREFIX) {
+            let variable = format!("{PREFIX}{path}");
+            let Some((section, key)) = path.split_once("__") else {
+                faults.add(&variable, "has no section: PORTAL__SECTION__KEY");
+                continue;
+            };
+            let (section, key) = (section.to_lowercase(), key.to_lowercase());
+            // A default that is a text takes any text: `PORTAL__TELEMETRY__FILTER=2` is "2".
+            let wants_text =
+                known.get(&section).and_then(|keys| keys.get(&key)).is_some_and(Value::is_str);
+            let value = if wants_text { Value::String(text.to_owned()) } else { scalar(text) };
+            override_one(&mut merged, &known, (&section, &key), value, &variable, faults);
+        }
+        let is_sound_so_far = faults.is_empty();
+        match Value::Table(merged).try_into() {
+            Ok(tuning) => Some(tuning),
+            // Faults named one by one say more than the reader's first complaint.
+            Err(error) if is_sound_so_far => {
+                faults.add("config", error.message().to_owned());
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+fn parse(name: &str, text: &str, faults: &mut Faults) -> Option<Table> {
+    text.parse().map_err(|error: toml::de::Error| faults.add(name, error.message())).ok()
+}
+
+/// A variable's text as the TOML value that it reads as; text that is no TOML value is a string.
+fn scalar(text: &str) -> Value {
+    let as_number_or_word = format!("value = {text}").parse::<Table>().ok();
+    as_number_or_word
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn override_one(
+    merged: &mut Table,
+    known: &Table,
+    (section, key): (&str, &str),
+    value: Value,
+    source: &str,
+    faults: &mut Faults,
+) {
+    let default = known.get(section).and_then(Value::as_table).and_then(|keys| keys.get(key));
+    let Some(default) = default else {
+        faults.add(source, format!("names no setting: there is no {section}.{key}"));
+        return;
+    };
+    if !default.same_type(&value) {
+        let (wanted, got) = (default.type_str(), value.type_str());
+        faults.add(source, format!("sets {section}.{key} to a {got}; it is a {wanted}"));
+        return;
+    }
+    let path = format!("{section}.{key}");
+    if value
+        .as_integer()
+        .is_some_and(|number| number < i64::from(!MAY_BE_ZERO.contains(&path.as_str())))
+    {
+        faults.add(source, format!("sets {path} below its least value"));
+        return;
+    }
+    if let Some(keys) = merged.get_mut(section).and_then(Value::as_table_mut) {
+        keys.insert(key.to_owned(), value);
+    }
+}

@@ -1,0 +1,194 @@
+//! Puts the parts together. The only place that knows which provider was chosen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::cookie::Key;
+use actix_web::web::Data;
+use employer_store::{StoreError, TenantDb, WorkerDb};
+use event_notifier::{Relay, RelaySettings};
+use portal_api::auth::oidc::{OidcClient, OidcSettings};
+use portal_api::health::Probe;
+use portal_api::writes::Writes;
+use portal_api::{ApiSettings, CursorKey, HttpSettings, Lifecycle, Limits, PortalState};
+use redis_provider::{ElastiCacheProvider, MemoryProvider, RedisProvider};
+use secrecy::ExposeSecret;
+use session_store::{RedisSessionStore, SessionSettings, Snapshots};
+use tenancy::{Clock, SystemClock};
+use tenant_cache::{CacheSettings, TenantCache};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::commands::CommandError;
+use crate::invalidator::Invalidator;
+use crate::settings::{RedisSettings, Settings, Tuning};
+use crate::workers::JobExpiry;
+
+/// Longest pause between two attempts to check the database at start.
+const MAX_VERIFY_PAUSE: Duration = Duration::from_secs(2);
+
+/// The running parts, beside the server.
+pub(crate) struct Portal {
+    pub(crate) state: Data<PortalState>,
+    pub(crate) worker_db: WorkerDb,
+}
+
+/// The provider that the settings name. A server that is away is an error of the calls that need
+/// it, not of the start.
+pub(crate) async fn connect_provider(
+    settings: &RedisSettings,
+) -> Result<Arc<dyn RedisProvider>, CommandError> {
+    Ok(match settings {
+        RedisSettings::Memory(memory) => Arc::new(MemoryProvider::new(*memory)),
+        RedisSettings::ElastiCache(elasticache) => Arc::new(
+            ElastiCacheProvider::connect(elasticache).await.map_err(CommandError::Provider)?,
+        ),
+    })
+}
+
+/// Makes everything and starts what runs beside the server on `tasks`.
+pub(crate) async fn build(
+    settings: &Settings,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Portal, CommandError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let provider = connect_provider(&settings.redis).await?;
+    let db = TenantDb::connect_lazily(&settings.database).map_err(CommandError::Database)?;
+    let worker_db =
+        WorkerDb::connect_lazily(&settings.worker_database).map_err(CommandError::Database)?;
+    let cache = TenantCache::new(
+        Arc::clone(&provider),
+        Arc::clone(&clock),
+        cache_settings(&settings.tuning),
+    );
+    let relay = Relay::spawn(
+        worker_db.clone(),
+        Arc::new(Invalidator(cache.clone())),
+        relay_settings(&settings.tuning),
+        stop.clone(),
+        tasks,
+    );
+    let expiry = JobExpiry {
+        db: worker_db.clone(),
+        clock: Arc::clone(&clock),
+        interval: Duration::from_millis(settings.tuning.jobs.expiry_interval_ms),
+        batch: i64::from(settings.tuning.jobs.expiry_batch),
+    };
+    tasks.spawn(expiry.run_until_stopped(stop.clone()));
+    let probe = Probe::new(db.clone(), cache.clone(), settings.redis.backend());
+    tasks.spawn(probe.clone().run(stop.clone()));
+    let api = api_settings(settings);
+    let identity_provider = OidcClient::new(api.oidc.clone(), &api.base_url, Arc::clone(&clock))
+        .map_err(|error| CommandError::IdentityProvider(Box::new(error)))?;
+    let state = Data::new(PortalState {
+        sessions: RedisSessionStore::new(
+            Arc::clone(&provider),
+            Arc::clone(&clock),
+            SessionSettings {
+                idle: Duration::from_secs(settings.tuning.session.idle_seconds),
+                absolute: Duration::from_secs(settings.tuning.session.absolute_seconds),
+            },
+        ),
+        snapshots: Snapshots::new(provider),
+        settings: api,
+        db,
+        writes: Writes::new(cache.clone(), relay),
+        cache,
+        identity_provider,
+        probe,
+        clock,
+        lifecycle: Lifecycle::default(),
+    });
+    Ok(Portal { state, worker_db })
+}
+
+/// Waits for the database and checks that its walls stand; then requests may come. What will not
+/// change by waiting stops the portal.
+pub(crate) async fn verify_database(
+    state: Data<PortalState>,
+    worker_db: WorkerDb,
+    stop: CancellationToken,
+) -> Result<(), StoreError> {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let verified = match state.db.verify().await {
+            Ok(()) => worker_db.verify().await,
+            Err(error) => Err(error),
+        };
+        match verified {
+            Ok(()) => {
+                state.lifecycle.set_ready();
+                tracing::info!("the portal is ready");
+                return Ok(());
+            }
+            Err(error) if error.is_unavailable() => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for Postgres");
+            }
+            Err(error) => {
+                stop.cancel();
+                return Err(error);
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(MAX_VERIFY_PAUSE),
+        }
+    }
+}
+
+fn api_settings(settings: &Settings) -> ApiSettings {
+    let tuning = &settings.tuning;
+    let key = settings.session_key.expose_secret();
+    ApiSettings {
+        base_url: settings.base_url.clone(),
+        http: http_settings(tuning),
+        cookie_key: Key::derive_from(key),
+        cursor_key: CursorKey::derive_from(key),
+        limits: Limits {
+            json_bytes: tuning.http.json_body_max_bytes,
+            page_size_max: tuning.http.page_size_max,
+            skip_max: tuning.http.skip_max,
+        },
+        idempotency_ttl: Duration::from_secs(tuning.http.idempotency_seconds),
+        login_transaction_ttl: Duration::from_secs(tuning.session.login_transaction_seconds),
+        oidc: OidcSettings {
+            issuer: settings.identity_provider.issuer.clone(),
+            client_id: settings.identity_provider.client_id.clone(),
+            client_secret: settings.identity_provider.client_secret.clone(),
+            audience: settings.identity_provider.audience.clone(),
+            request_timeout: Duration::from_millis(tuning.auth.request_timeout_ms),
+            clock_skew: Duration::from_secs(tuning.auth.clock_skew_seconds),
+        },
+        environment_is_development: settings.environment.is_development(),
+    }
+}
+
+fn http_settings(tuning: &Tuning) -> HttpSettings {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = if tuning.http.workers == 0 { cores } else { tuning.http.workers };
+    HttpSettings {
+        workers,
+        keep_alive: Duration::from_secs(tuning.http.keep_alive_seconds),
+        client_request_timeout: Duration::from_millis(tuning.http.request_head_timeout_ms),
+        body_timeout: Duration::from_millis(tuning.http.request_body_timeout_ms),
+        shutdown_timeout: Duration::from_secs(tuning.http.shutdown_timeout_seconds),
+        max_connections: tuning.http.max_connections,
+    }
+}
+
+fn cache_settings(tuning: &Tuning) -> CacheSettings {
+    CacheSettings {
+        load_timeout: Duration::from_millis(tuning.cache.load_timeout_ms),
+        max_concurrent_loads: tuning.cache.max_concurrent_loads,
+        max_value_bytes: tuning.cache.max_value_bytes,
+    }
+}
+
+fn relay_settings(tuning: &Tuning) -> RelaySettings {
+    RelaySettings {
+        interval: Duration::from_millis(tuning.relay.interval_ms),
+        min_age: Duration::from_millis(tuning.relay.min_age_ms),
+        batch: tuning.relay.batch,
+    }
+}

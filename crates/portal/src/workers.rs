@@ -1,0 +1,64 @@
+//! What runs beside the HTTP server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use employer_store::{WorkerDb, idempotency, jobs};
+use tenancy::Clock;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// Pause between two removals of stored answers whose time is over.
+const IDEMPOTENCY_CLEANUP: Duration = Duration::from_secs(600);
+
+/// Closes jobs whose last day has passed. The relay does what follows from it.
+#[derive(Debug)]
+pub(crate) struct JobExpiry {
+    pub(crate) db: WorkerDb,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) interval: Duration,
+    pub(crate) batch: i64,
+}
+
+impl JobExpiry {
+    pub(crate) async fn run_until_stopped(self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next_cleanup = Instant::now();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            self.close_expired().await;
+            if Instant::now() >= next_cleanup {
+                self.forget_old_answers().await;
+                next_cleanup = Instant::now() + IDEMPOTENCY_CLEANUP;
+            }
+        }
+    }
+
+    async fn close_expired(&self) {
+        match jobs::close_expired(&self.db, self.clock.now(), self.batch).await {
+            Ok(events) if events.is_empty() => {}
+            Ok(events) => {
+                tracing::info!(jobs.closed = events.len(), "closed jobs past their last day");
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "jobs could not be closed"
+                );
+            }
+        }
+    }
+
+    async fn forget_old_answers(&self) {
+        if let Err(error) = idempotency::purge_expired(&self.db, self.clock.now()).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old answers could not be removed"
+            );
+        }
+    }
+}

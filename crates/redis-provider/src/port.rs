@@ -61,8 +61,8 @@ pub trait RedisProvider: Send + Sync + std::fmt::Debug + 'static {
     /// Sends a message to whoever is subscribed right now: at most once, no memory of it.
     async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), RedisError>;
 
-    /// Subscribes to topics. The stream never ends silently: whenever messages may have been
-    /// lost it yields [`Incoming::Gap`], and it goes on.
+    /// Subscribes to topics; what is published after the answer arrives. The stream never ends
+    /// silently: whenever messages may have been lost it yields [`Incoming::Gap`], and it goes on.
     async fn subscribe(&self, topics: &[&str]) -> Result<Subscription, RedisError>;
 
     /// Asks the service whether it is there; answers how long that took.

@@ -30,8 +30,13 @@ impl PrivateRedis {
         server
     }
 
+    /// With limits that a busy machine can keep.
     pub(crate) fn settings(&self) -> ElastiCacheSettings {
-        ElastiCacheSettings::new("127.0.0.1", self.port)
+        ElastiCacheSettings {
+            connect_timeout: Duration::from_secs(2),
+            command_timeout: Duration::from_secs(1),
+            ..ElastiCacheSettings::new("127.0.0.1", self.port)
+        }
     }
 
     pub(crate) fn stop(&mut self) {

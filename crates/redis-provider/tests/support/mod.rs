@@ -96,8 +96,13 @@ impl Drop for PrivateRedis {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test runner tells what it installed this way")]
+fn server_program() -> String {
+    std::env::var("PORTAL_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
 fn spawn(port: u16, arguments: &[&str]) -> Child {
-    Command::new("redis-server")
+    Command::new(server_program())
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
         .args(["--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")])
         .args(arguments)

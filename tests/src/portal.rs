@@ -1,0 +1,159 @@
+//! The portal's binary as a process.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use crate::client::{Browser, http};
+use crate::environment;
+use crate::identity::IdentityProvider;
+use crate::tenant::Databases;
+use crate::waiting::eventually;
+
+/// Where ports of test servers lie: below the range that outgoing connections take theirs from.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// Which Redis a portal uses.
+#[derive(Clone, Debug, Default)]
+pub enum Redis {
+    /// Its own memory.
+    #[default]
+    Memory,
+    /// The private redis-server, shared with other instances.
+    Shared,
+    /// A redis-server of the test's own.
+    At(String),
+}
+
+/// A running portal; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Portal {
+    base_url: String,
+    process: Child,
+    log: PathBuf,
+}
+
+impl Portal {
+    /// Starts a portal over `databases` and waits until it is ready.
+    pub async fn spawn(databases: &Databases, redis: Redis) -> Self {
+        Self::spawn_with(databases, redis, &[]).await
+    }
+
+    /// The same with further settings.
+    pub async fn spawn_with(
+        databases: &Databases,
+        redis: Redis,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let portal = Self::start(databases, redis, settings).await;
+        eventually("the portal is ready", Duration::from_secs(20), async || {
+            let response = http().get(format!("{}/ready", portal.base_url)).send().await.ok()?;
+            response.status().is_success().then_some(())
+        })
+        .await;
+        portal
+    }
+
+    /// Starts a portal and does not wait.
+    pub async fn start(databases: &Databases, redis: Redis, settings: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let base_url = format!("http://127.0.0.1:{port}");
+        let provider = IdentityProvider::default();
+        provider.allows_callback(&format!("{base_url}/auth/callback")).await;
+        let log =
+            std::env::temp_dir().join(format!("portal-test-{}-{port}.log", std::process::id()));
+        let mut command = Command::new(environment::portal_binary());
+        command
+            .arg("serve")
+            .env_clear()
+            .env("PORTAL_LISTEN", format!("127.0.0.1:{port}"))
+            .env("PORTAL_BASE_URL", &base_url)
+            .env("DATABASE_URL", &databases.app_url)
+            .env("DATABASE_WORKER_URL", &databases.worker_url)
+            .env("AUTH0_ISSUER_BASE_URL", provider.issuer())
+            .env("AUTH0_CLIENT_ID", "portal-dev")
+            .env("AUTH0_CLIENT_SECRET", "portal-dev-secret")
+            .env("SESSION_KEYS", session_keys())
+            .env("PORTAL__HTTP__WORKERS", "2")
+            .env("PORTAL__DATABASE__MAX_CONNECTIONS", "4")
+            .env("PORTAL__DATABASE__WORKER_MAX_CONNECTIONS", "2")
+            .env("PORTAL__TELEMETRY__FILTER", "info,sqlx=warn");
+        match redis {
+            Redis::Memory => command.env("REDIS_PROVIDER", "memory"),
+            Redis::Shared => command
+                .env("REDIS_PROVIDER", "elasticache")
+                .env("REDIS_URL", environment::redis_url()),
+            Redis::At(url) => command.env("REDIS_PROVIDER", "elasticache").env("REDIS_URL", url),
+        };
+        let output = File::create(&log).unwrap();
+        let process = command
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the portal's binary can be started");
+        Self { base_url, process, log }
+    }
+
+    /// Its origin, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// A browser without cookies, turned to this portal.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.base_url)
+    }
+
+    /// Asks it to end as an operator would, and waits; answers its exit code.
+    pub async fn stops(mut self) -> Option<i32> {
+        let id = self.process.id().expect("it runs").to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(asked.success());
+        self.exits().await
+    }
+
+    /// Waits until it ends by itself; answers its exit code.
+    pub async fn exits(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(Duration::from_secs(40), self.process.wait()).await;
+        ended.expect("the portal ends in time").unwrap().code()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for Portal {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(40)..];
+            eprintln!("the portal's last lines:\n{}", tail.join("\n"));
+        }
+        drop(std::fs::remove_file(&self.log));
+    }
+}
+
+/// A port that nobody listens on right now.
+pub fn free_port() -> u16 {
+    (0..1_000)
+        .map(|_| rand::random_range(PORTS))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port is free")
+}
+
+/// The same for all instances of all tests, so that instances share sessions.
+fn session_keys() -> String {
+    use base64::Engine;
+    let key = [7_u8; 64];
+    format!("test:{}", base64::engine::general_purpose::STANDARD.encode(key))
+}

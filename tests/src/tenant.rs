@@ -1,0 +1,177 @@
+//! Tenants of a test's own, with a member in each role.
+
+use std::time::Duration;
+
+use sqlx::{Connection, Executor, PgConnection};
+use tenancy::Role;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use crate::client::Browser;
+use crate::environment;
+use crate::identity::IdentityProvider;
+use crate::portal::Portal;
+
+/// The addresses of one migrated database, by role.
+#[derive(Clone, Debug)]
+pub struct Databases {
+    /// The application's.
+    pub app_url: String,
+    /// The workers'.
+    pub worker_url: String,
+    /// A superuser's.
+    pub superuser_url: String,
+}
+
+/// A migrated database and an identity provider.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Where the data is.
+    pub databases: Databases,
+    /// Where people sign in.
+    pub provider: IdentityProvider,
+}
+
+impl World {
+    /// On the Postgres that all tests share.
+    pub async fn shared() -> Self {
+        Self::on(&environment::postgres_superuser_url()).await
+    }
+
+    /// On a Postgres of the test's own.
+    pub async fn on(superuser_url: &str) -> Self {
+        let provisioned = employer_store::testing::provision_database(superuser_url).await.unwrap();
+        Self {
+            databases: Databases {
+                app_url: provisioned.app_url,
+                worker_url: provisioned.worker_url,
+                superuser_url: provisioned.superuser_url,
+            },
+            provider: IdentityProvider::default(),
+        }
+    }
+
+    /// A new tenant with a member in each role, in the database and at the provider.
+    pub async fn tenant(&self) -> Tenant {
+        let id = Uuid::now_v7();
+        let tag = Uuid::new_v4().simple().to_string()[..16].to_owned();
+        let tenant = Tenant {
+            id,
+            org: format!("org_{tag}"),
+            slug: format!("tenant-{tag}"),
+            tag,
+            world: self.clone(),
+        };
+        tenant.is_provisioned().await;
+        tenant
+    }
+
+    async fn superuser(&self) -> PgConnection {
+        PgConnection::connect(&self.databases.superuser_url).await.unwrap()
+    }
+}
+
+/// One employer.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Our id.
+    pub id: Uuid,
+    /// The organization's id at the provider.
+    pub org: String,
+    /// The name in addresses.
+    pub slug: String,
+    tag: String,
+    world: World,
+}
+
+impl Tenant {
+    async fn is_provisioned(&self) {
+        let mut connection = self.world.superuser().await;
+        connection
+            .execute(
+                sqlx::query("INSERT INTO tenants (id, org_id, slug, name) VALUES ($1, $2, $3, $3)")
+                    .bind(self.id)
+                    .bind(&self.org)
+                    .bind(&self.slug),
+            )
+            .await
+            .unwrap();
+        self.world.provider.has_organization(&self.org, &self.slug).await;
+        for role in Role::ALL {
+            let user = Uuid::now_v7();
+            let subject = self.subject(role);
+            let name = format!("Test {role}");
+            let insert_user = sqlx::query(
+                "INSERT INTO users (id, subject, name, email_norm) VALUES ($1, $2, $3, $4)",
+            );
+            let email = format!("{}@example.com", subject.replace('|', "."));
+            connection
+                .execute(insert_user.bind(user).bind(&subject).bind(&name).bind(email))
+                .await
+                .unwrap();
+            let insert_membership = sqlx::query(
+                "INSERT INTO memberships (tenant_id, user_id, role) VALUES ($1, $2, $3)",
+            );
+            connection
+                .execute(insert_membership.bind(self.id).bind(user).bind(role.as_str()))
+                .await
+                .unwrap();
+            self.world.provider.has_person(&subject, &name, &[(&self.org, role.as_str())]).await;
+        }
+    }
+
+    /// The provider's name for the member with this role.
+    pub fn subject(&self, role: Role) -> String {
+        format!("auth0|{}-{role}", self.tag)
+    }
+
+    /// The member with this role, signed in.
+    pub async fn signs_in(&self, portal: &Portal, role: Role) -> Browser {
+        let mut browser = portal.browser();
+        browser.signs_in(&self.world.provider, &self.subject(role), &self.org).await;
+        browser
+    }
+
+    /// Puts the member with this role on the team of a job, and tells the cache as a colleague's
+    /// request would have, by the outbox.
+    pub async fn assigns(&self, role: Role, job: &str, access: &str) {
+        let job: Uuid = job.parse().unwrap();
+        let mut connection = self.world.superuser().await;
+        let insert = sqlx::query(
+            "INSERT INTO job_team (tenant_id, job_id, user_id, access)
+             SELECT $1, $2, id, $3 FROM users WHERE subject = $4
+             ON CONFLICT (tenant_id, job_id, user_id) DO UPDATE SET access = excluded.access",
+        );
+        connection
+            .execute(insert.bind(self.id).bind(job).bind(access).bind(self.subject(role)))
+            .await
+            .unwrap();
+    }
+
+    /// Renames a job with its event, as a process would have that died right after its commit.
+    pub async fn renames_job_behind_the_cache(&self, path: &str, title: &str) {
+        let job: Uuid = path.rsplit('/').next().unwrap().parse().unwrap();
+        let mut transaction = self.world.superuser().await;
+        let mut transaction = transaction.begin().await.unwrap();
+        let update = sqlx::query(
+            "UPDATE jobs SET title = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2",
+        );
+        transaction.execute(update.bind(self.id).bind(job).bind(title)).await.unwrap();
+        let event = sqlx::query(
+            "INSERT INTO outbox (tenant_id, kind, subject) VALUES ($1, 'job.updated', $2)",
+        );
+        transaction.execute(event.bind(self.id).bind(job)).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    /// The instant `from_now`, as JSON writes it.
+    pub fn instant_in(&self, from_now: Duration) -> String {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the portal under test has the real time too"
+        )]
+        let now = OffsetDateTime::now_utc();
+        (now + from_now).format(&Rfc3339).unwrap()
+    }
+}

@@ -1,0 +1,16 @@
+//! What an outsider may rely on: the portal over HTTP, with real servers behind it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod bad_input;
+mod caching;
+mod errors;
+mod filters;
+mod health;
+mod idempotency;
+mod lifecycle;
+mod sign_in;

@@ -1,0 +1,217 @@
+//! Rules that no single crate can keep by itself: who may use whom, and tables that must agree.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use tenant_cache::Operation;
+
+fn workspace() -> Metadata {
+    MetadataCommand::new().no_deps().exec().unwrap()
+}
+
+fn root() -> PathBuf {
+    workspace().workspace_root.into_std_path_buf()
+}
+
+/// What each crate may use of ours, and the outside crates that only some may use.
+fn allowed_edges() -> BTreeMap<&'static str, Vec<&'static str>> {
+    BTreeMap::from([
+        ("tenancy", vec![]),
+        ("redis-provider", vec![]),
+        ("tenant-cache", vec!["tenancy", "redis-provider"]),
+        ("session-store", vec!["tenancy", "redis-provider"]),
+        ("employer-store", vec!["tenancy"]),
+        ("event-notifier", vec!["tenancy", "redis-provider", "employer-store"]),
+        (
+            "portal-api",
+            vec!["tenancy", "tenant-cache", "session-store", "event-notifier", "employer-store"],
+        ),
+        (
+            "portal",
+            vec![
+                "tenancy",
+                "redis-provider",
+                "tenant-cache",
+                "session-store",
+                "event-notifier",
+                "employer-store",
+                "portal-api",
+            ],
+        ),
+    ])
+}
+
+/// Outside crates behind a fence, and who stands inside it.
+const FENCED: &[(&str, &[&str])] = &[
+    ("fred", &["redis-provider"]),
+    ("sqlx", &["employer-store"]),
+    ("actix-session", &["session-store", "portal-api"]),
+    ("jsonwebtoken", &["portal-api"]),
+    ("reqwest", &["redis-provider", "portal-api", "event-notifier"]),
+    ("tracing-subscriber", &["portal"]),
+    ("clap", &["portal"]),
+];
+
+/// Crates that no rule of the product binds: they are never linked into it.
+const EXEMPT: &[&str] = &["dev-auth0", "xtask", "portal-tests"];
+
+fn uses(package: &Package) -> BTreeSet<String> {
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.kind == DependencyKind::Normal)
+        .map(|dependency| dependency.name.clone())
+        .collect()
+}
+
+#[test]
+fn crates_use_only_whom_they_may() {
+    let metadata = workspace();
+    let allowed = allowed_edges();
+    let ours: BTreeSet<String> =
+        metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        if EXEMPT.contains(&name) {
+            continue;
+        }
+        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} has no row in the table"));
+        for used in uses(package) {
+            if ours.contains(&used) {
+                assert!(allowed.contains(&used.as_str()), "{name} must not use {used}");
+            }
+            if let Some((_, inside)) = FENCED.iter().find(|(fenced, _)| *fenced == used) {
+                assert!(inside.contains(&name), "{name} must not use {used}");
+            }
+        }
+    }
+}
+
+#[test]
+fn development_tools_are_not_linked_into_the_product() {
+    for package in workspace().packages {
+        if EXEMPT.contains(&package.name.as_str()) {
+            continue;
+        }
+        for tool in EXEMPT {
+            assert!(!uses(&package).contains(*tool), "{} uses {tool}", package.name);
+        }
+    }
+}
+
+#[test]
+fn every_crate_takes_the_workspaces_lints() {
+    for package in workspace().packages {
+        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{}", package.name);
+    }
+}
+
+/// The rows of the first Markdown table below `heading` in `text`, cell by cell.
+fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let below = text.split(heading).nth(1).unwrap_or_else(|| panic!("no {heading}"));
+    below
+        .lines()
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect()
+}
+
+#[test]
+fn the_readmes_cache_table_is_the_registry() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let documented: BTreeSet<(String, String, BTreeSet<String>)> =
+        table(&readme, "## What is cached")
+            .into_iter()
+            .map(|row| {
+                let events =
+                    row[2].split(',').map(|event| event.trim().trim_matches('`').to_owned());
+                (row[0].trim_matches('`').to_owned(), row[1].clone(), events.collect())
+            })
+            .collect();
+    let registered: BTreeSet<(String, String, BTreeSet<String>)> = Operation::ALL
+        .into_iter()
+        .map(|operation| {
+            let policy = operation.policy();
+            let name = format!("{}:{}", operation.feature(), operation.name());
+            let events = policy.dropped_by.iter().map(ToString::to_string).collect();
+            (name, policy.ttl.as_secs().to_string(), events)
+        })
+        .collect();
+    assert_eq!(documented, registered);
+}
+
+/// Rust files of the workspace that people write.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn no_file_is_past_five_hundred_lines() {
+    for path in sources(&root()) {
+        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 500, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn scopes_are_made_in_few_places_and_each_is_known() {
+    let makers: BTreeSet<String> = sources(&root().join("crates"))
+        .into_iter()
+        .filter(|path| {
+            let text = std::fs::read_to_string(path).unwrap();
+            let is_test =
+                text.contains("#[cfg(test)]") || path.to_string_lossy().contains("/tests/");
+            text.contains("TenantScope::from_verified(") && !is_test
+        })
+        .map(|path| path.strip_prefix(root()).unwrap().display().to_string())
+        .collect();
+    let known: BTreeSet<String> =
+        ["crates/portal-api/src/auth/authorized.rs", "crates/portal/src/invalidator.rs"]
+            .map(str::to_owned)
+            .into();
+    assert_eq!(makers, known, "a new maker of scopes needs a reason, and a line here");
+}
+
+#[test]
+fn the_settings_reference_names_every_setting() {
+    let defaults = std::fs::read_to_string(root().join("config/default.toml")).unwrap();
+    let defaults: toml::Table = defaults.parse().unwrap();
+    let settings: BTreeMap<String, String> = defaults
+        .iter()
+        .flat_map(|(section, values)| {
+            let values = values.as_table().unwrap().iter();
+            values.map(move |(key, value)| {
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.as_integer().unwrap().to_string(), str::to_owned);
+                (format!("{section}.{key}"), text)
+            })
+        })
+        .collect();
+    let reference = std::fs::read_to_string(root().join("config/README.md")).unwrap();
+    let documented: BTreeMap<String, String> = table(&reference, "# Settings")
+        .into_iter()
+        .map(|row| (row[0].trim_matches('`').to_owned(), row[2].trim_matches('`').to_owned()))
+        .collect();
+    assert_eq!(documented, settings);
+}

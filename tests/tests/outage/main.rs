@@ -1,0 +1,112 @@
+//! Postgres or Redis away: what still works, what is said, and that all is well afterwards.
+
+use std::time::Duration;
+
+use portal_tests::job;
+use portal_tests::portal::{Portal, Redis};
+use portal_tests::servers::{OwnPostgres, OwnRedis};
+use portal_tests::tenant::World;
+use portal_tests::waiting::eventually;
+use serde_json::json;
+use tenancy::Role;
+
+const SOON: Duration = Duration::from_secs(15);
+
+#[tokio::test]
+async fn without_postgres_cached_reads_go_on_and_the_rest_says_when_to_come_back() {
+    let postgres = OwnPostgres::start_new();
+    let world = World::on(&postgres.superuser_url()).await;
+    let tenant = world.tenant().await;
+    let portal = Portal::spawn(&world.databases, Redis::Memory).await;
+    let recruiter = tenant.signs_in(&portal, Role::Recruiter).await;
+    let path = recruiter.post("/api/jobs", &job::nurse()).await.expect(201).header("location");
+    for cached in ["/api/jobs", path.as_str(), "/api/jobs/stats/overview"] {
+        let _ = recruiter.get(cached).await.expect(200);
+    }
+
+    postgres.stops();
+    eventually("the portal notices", SOON, async || {
+        (recruiter.get("/ready").await.json()["status"] == "degraded").then_some(())
+    })
+    .await;
+    let _ = recruiter.get("/ready").await.expect(200);
+    for cached in ["/api/jobs", path.as_str(), "/api/jobs/stats/overview"] {
+        assert_eq!(recruiter.get(cached).await.expect(200).header("x-cache"), "hit", "{cached}");
+    }
+    for uncached in ["/api/jobs?status=draft", "/api/jobs/facets"] {
+        let answer = recruiter.get(uncached).await;
+        answer.expect_problem(503, "unavailable");
+        assert!(!answer.header("retry-after").is_empty(), "{uncached}");
+    }
+    let write = recruiter.post("/api/jobs", &job::nurse()).await;
+    write.expect_problem(503, "unavailable");
+
+    postgres.starts();
+    eventually("all is well again", SOON, async || {
+        let is_ready = recruiter.get("/ready").await.json()["status"] == "ready";
+        let answers = recruiter.get("/api/jobs?status=draft").await.status == 200;
+        (is_ready && answers).then_some(())
+    })
+    .await;
+    let _ = recruiter.post("/api/jobs", &job::nurse()).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_portal_that_starts_before_postgres_waits_for_it() {
+    let postgres = OwnPostgres::start_new();
+    let world = World::on(&postgres.superuser_url()).await;
+    postgres.stops();
+    let portal = Portal::start(&world.databases, Redis::Memory, &[]).await;
+    let client = portal_tests::client::http();
+    let ready = format!("{}/ready", portal.base_url());
+    eventually("it answers, and is not ready", SOON, async || {
+        let response = client.get(&ready).send().await.ok()?;
+        (response.status() == 503).then_some(())
+    })
+    .await;
+    postgres.starts();
+    eventually("it is ready", SOON, async || {
+        let response = client.get(&ready).send().await.ok()?;
+        response.status().is_success().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_redis_sessions_are_503_and_never_signed_out() {
+    let world = World::shared().await;
+    let tenant = world.tenant().await;
+    let redis = OwnRedis::start_new().await;
+    let portal = Portal::spawn(&world.databases, Redis::At(redis.url())).await;
+    let recruiter = tenant.signs_in(&portal, Role::Recruiter).await;
+    let _ = recruiter.post("/api/jobs", &job::nurse()).await.expect(201);
+    let port = redis.port();
+    redis.dies().await;
+
+    for request in 0..5 {
+        let answer = recruiter.get("/api/jobs").await;
+        answer.expect_problem(503, "unavailable");
+        assert!(!answer.header("retry-after").is_empty(), "request {request}");
+    }
+    let _ = recruiter.get("/live").await.expect(200);
+    let _ = recruiter.get("/ready").await.expect(200);
+    eventually("the cache is said to be away", SOON, async || {
+        let answer = recruiter.get("/health/cache").await;
+        (answer.json()["stats"]["redis_available"] == json!(false)).then_some(())
+    })
+    .await;
+
+    // It comes back empty: sessions are gone with it, and people can sign in again at once.
+    let _redis = OwnRedis::start_on(port).await;
+    eventually("people can sign in again", SOON, async || {
+        let mut browser = portal.browser();
+        let subject = tenant.subject(Role::Recruiter);
+        let ready = browser.get("/health/cache").await.json()["status"] == "healthy";
+        if !ready {
+            return None;
+        }
+        let answer = browser.goes_through_login(&world.provider, &subject, &tenant.org).await;
+        (answer.status == 303).then_some(())
+    })
+    .await;
+}

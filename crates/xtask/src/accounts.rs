@@ -34,6 +34,15 @@ impl Account {
         })
     }
 
+    /// The account that owns existing data: packages that were installed since it was made may have
+    /// brought an account that would now be preferred.
+    pub(crate) fn owner_of(folder: &Path) -> Option<Self> {
+        let metadata = folder.metadata().ok()?;
+        let (uid, gid) = (metadata.uid(), metadata.gid());
+        let is_unprivileged = host::is_root() && uid != 0;
+        is_unprivileged.then(|| Self { name: name_of(uid), uid, gid })
+    }
+
     /// Lets a program run as this account.
     pub(crate) fn apply(&self, program: &mut Command) {
         program.uid(self.uid).gid(self.gid);
@@ -55,6 +64,19 @@ impl Account {
             self.name
         ))
     }
+}
+
+/// The name of a user, or its number where the system knows no name.
+fn name_of(uid: u32) -> String {
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    accounts
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find_map(|fields| match fields.as_slice() {
+            [name, _, id, ..] if id.parse() == Ok(uid) => Some((*name).to_owned()),
+            _ => None,
+        })
+        .unwrap_or_else(|| uid.to_string())
 }
 
 fn choose(accounts: &str) -> Option<Account> {
@@ -112,6 +134,12 @@ mod tests {
     fn the_account_made_for_the_database_is_preferred() {
         let account = choose(ACCOUNTS).unwrap();
         assert_eq!(account, Account { name: "postgres".into(), uid: 101, gid: 104 });
+    }
+
+    #[test]
+    fn root_has_a_name_and_an_unknown_user_a_number() {
+        assert_eq!(name_of(0), "root");
+        assert_eq!(name_of(4_000_000_000), "4000000000");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::accounts::{self, Account};
+use crate::accounts;
 use crate::failure::{Explain as _, Failure, Outcome};
 use crate::postgres::{self, Cluster, DATABASE};
 use crate::run::Run;
@@ -45,11 +45,9 @@ impl Options {
 
 /// Regenerates the folder, or only says whether that would change it.
 pub(crate) fn run(run: &Run, options: &Options) -> Outcome<u8> {
-    let account = Account::for_servers()?;
     let mut services = throwaway::open(run)?;
-    let mut secrets = Secrets::of_one_run();
-    let cluster = throwaway::start_postgres(run, &mut services, account.as_ref(), &mut secrets)?;
-    let passwords = secrets.role_passwords()?;
+    let cluster = throwaway::start_postgres(run, &mut services)?;
+    let passwords = Secrets::of_one_run().role_passwords()?;
     run.progress.stage("Applying the migrations", || {
         postgres::create_database(&cluster, &run.checkout, &passwords)?;
         postgres::apply_migrations(&cluster, &run.checkout, &passwords)

@@ -4,12 +4,10 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use crate::accounts::Account;
 use crate::failure::{Failure, Outcome};
 use crate::postgres::Cluster;
 use crate::processes::{capture, command};
 use crate::run::Run;
-use crate::secrets::Secrets;
 use crate::services::{MARKER, Services};
 use crate::{install, throwaway};
 
@@ -22,12 +20,11 @@ const BLACK_BOX: &str = "portal-tests";
 
 /// Runs the tests that `arguments` select; all of them without.
 pub(crate) fn run(run: &Run, arguments: &[String]) -> Outcome<u8> {
-    let account = Account::for_servers()?;
     let mut services = throwaway::open(run)?;
-    let mut secrets = Secrets::of_one_run();
     let redis_server = install::redis(run)?;
-    let cluster = throwaway::start_postgres(run, &mut services, account.as_ref(), &mut secrets)?;
-    let redis = throwaway::start_redis(run, &mut services, account.as_ref(), &redis_server)?;
+    let cluster = throwaway::start_postgres(run, &mut services)?;
+    let redis =
+        throwaway::start_redis(run, &mut services, cluster.account.as_ref(), &redis_server)?;
     let programs = run.target_directory()?.join("debug");
     let selection = Selection::of(arguments);
     let identity_provider = if selection.needs_programs() {

@@ -41,25 +41,22 @@ fn is_ours(name: &std::ffi::OsStr) -> bool {
 }
 
 /// Starts a PostgreSQL that loses its data with its folder.
-pub(crate) fn start_postgres(
-    run: &Run,
-    services: &mut Services,
-    account: Option<&Account>,
-    secrets: &mut Secrets,
-) -> Outcome<Cluster> {
-    if account.is_some_and(|account| !account.can_enter(services.folder())) {
+pub(crate) fn start_postgres(run: &Run, services: &mut Services) -> Outcome<Cluster> {
+    // Before the account is chosen: the packages may bring one.
+    let binaries = install::postgres(run, None)?;
+    let account = Account::for_servers()?;
+    if account.as_ref().is_some_and(|account| !account.can_enter(services.folder())) {
         return Err(Failure::new(format!(
             "an unprivileged user cannot enter {}",
             services.folder().display()
         ))
         .advise("run this with TMPDIR=/tmp"));
     }
-    let binaries = install::postgres(run, None)?;
     let home = services.folder().join("postgres");
-    let password = secrets.password("SUPERUSER_PASSWORD")?;
+    let password = Secrets::of_one_run().password("SUPERUSER_PASSWORD")?;
     run.progress.stage(&format!("Starting PostgreSQL {} (throw-away)", binaries.version), || {
         let mut cluster =
-            Cluster::create(binaries, account.cloned(), &home, &password, Durability::ThrownAway)?;
+            Cluster::create(binaries, account, &home, &password, Durability::ThrownAway)?;
         cluster.start(run, services, ports::scattered(random_number()?)?)?;
         Ok(cluster)
     })

@@ -97,7 +97,7 @@ pub(crate) fn run(run: &Run, options: &Options) -> Outcome<u8> {
         reset(run, &folder)?;
     }
     let mut installation = Installation {
-        account: Account::for_servers()?,
+        account: None,
         secrets: Secrets::kept_in(&folder.join("secrets")),
         run,
         options,
@@ -130,6 +130,9 @@ fn reset(run: &Run, folder: &Path) -> Outcome<()> {
 impl Installation<'_> {
     fn start(&mut self) -> Outcome<()> {
         let addresses = self.addresses()?;
+        // The packages may bring the account that servers are to run as, so they come first.
+        install::postgres(self.run, None)?;
+        self.account = Account::for_servers()?;
         let home = self.data_home()?;
         let passwords = self.secrets.role_passwords()?;
         let cluster = self.start_postgres(&home, &passwords)?;
@@ -184,6 +187,7 @@ impl Installation<'_> {
 
     fn start_postgres(&mut self, home: &Path, passwords: &RolePasswords) -> Outcome<Cluster> {
         let home = home.join("postgres");
+        self.account = Account::owner_of(&home).or_else(|| self.account.take());
         let binaries = install::postgres(self.run, Cluster::version_of_data(&home))?;
         let title = match &self.account {
             Some(account) => format!("PostgreSQL {} as user {}", binaries.version, account.name),

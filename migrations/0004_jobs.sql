@@ -42,12 +42,15 @@ CREATE TABLE jobs (
     headline tsvector NOT NULL GENERATED ALWAYS AS (
         setweight(to_tsvector('pg_catalog.english', title), 'A')
         || setweight(to_tsvector('pg_catalog.simple', title), 'A')
+        || setweight(to_tsvector('pg_catalog.english', coalesce(department, '') || ' ' || search_terms), 'B')
         || setweight(to_tsvector('pg_catalog.simple', coalesce(department, '') || ' ' || search_terms), 'B')
     ) STORED,
-    -- What a match is found by.
+    -- What a match is found by: every word by its English stem, those of the headline also as they
+    -- are, since names of skills and places have none.
     search tsvector NOT NULL GENERATED ALWAYS AS (
         setweight(to_tsvector('pg_catalog.english', title), 'A')
         || setweight(to_tsvector('pg_catalog.simple', title), 'A')
+        || setweight(to_tsvector('pg_catalog.english', coalesce(department, '') || ' ' || search_terms), 'B')
         || setweight(to_tsvector('pg_catalog.simple', coalesce(department, '') || ' ' || search_terms), 'B')
         || setweight(to_tsvector('pg_catalog.english', description_text), 'C')
     ) STORED,

@@ -70,12 +70,15 @@ $$;
 REVOKE ALL ON FUNCTION resolve_membership(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION list_organizations(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION record_sign_in(text, text, text, text, uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION resolve_membership(text, text) TO portal_app, portal_owner;
-GRANT EXECUTE ON FUNCTION list_organizations(text) TO portal_app;
 GRANT EXECUTE ON FUNCTION record_sign_in(text, text, text, text, uuid) TO portal_app;
 
--- A new owner of a function needs CREATE on its schema, for this one statement only.
+-- A new owner of a function needs CREATE on its schema, for this one statement only. What the old
+-- owner was granted goes over with it, so the rights are given by the new one.
 GRANT CREATE ON SCHEMA public TO portal_search;
 ALTER FUNCTION resolve_membership(text, text) OWNER TO portal_search;
 ALTER FUNCTION list_organizations(text) OWNER TO portal_search;
 REVOKE CREATE ON SCHEMA public FROM portal_search;
+SET LOCAL ROLE portal_search;
+GRANT EXECUTE ON FUNCTION resolve_membership(text, text) TO portal_app, portal_owner;
+GRANT EXECUTE ON FUNCTION list_organizations(text) TO portal_app;
+RESET ROLE;

@@ -3,21 +3,25 @@
 -- and the function takes the tenant from the transaction's setting itself; without one it finds
 -- nothing.
 
--- What was typed, as a query over both dictionaries of jobs.search. The last word may be half
--- typed, unless quotes or a minus say that exact words are meant. A text without words is an empty
--- query, which matches nothing; the server would also send a notice about it.
+-- What was typed, as a query over jobs.search: words by their stems or, where the headline has
+-- them, as they are. The last word may be half typed. Where words are excluded, stems alone decide,
+-- for they alone stand for every word of a job. A text without words is an empty query, which
+-- matches nothing; the server would also send a notice about it.
 CREATE FUNCTION job_search_query(typed text) RETURNS tsquery
 LANGUAGE plpgsql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 AS $$
 DECLARE
-    words constant tsquery :=
-        websearch_to_tsquery('pg_catalog.english', typed) || websearch_to_tsquery('pg_catalog.simple', typed);
+    stems constant tsquery := websearch_to_tsquery('pg_catalog.english', typed);
+    words constant tsquery := stems || websearch_to_tsquery('pg_catalog.simple', typed);
     last_word constant text := substring(typed FROM '([[:alnum:]]{3,})$');
     before tsquery;
 BEGIN
-    IF last_word IS NULL OR typed ~ '["-]' THEN
+    IF typed ~ '(^|\s)-' THEN
+        RETURN stems;
+    END IF;
+    IF last_word IS NULL OR typed ~ '"' THEN
         RETURN words;
     END IF;
     before := websearch_to_tsquery('pg_catalog.simple', left(typed, length(typed) - length(last_word)));
@@ -66,11 +70,18 @@ BEGIN
                     WHERE j.tenant_id = current_tenant AND j.title_key > t.title_key
                     ORDER BY j.title_key LIMIT 1)
             FROM titles t WHERE t.title_key IS NOT NULL
-        ), alike AS (
+        ), compared AS MATERIALIZED (
             SELECT t.title_key, word_similarity(wanted, t.title_key) AS likeness
             FROM titles t
-            WHERE t.title_key IS NOT NULL AND word_similarity(wanted, t.title_key) >= 0.5
-            ORDER BY likeness DESC, t.title_key
+            WHERE t.title_key IS NOT NULL
+        ), alike AS (
+            -- Two letters swapped in a short word leave a likeness of 0.4; beside a good likeness
+            -- a poor one is noise.
+            SELECT c.title_key, c.likeness
+            FROM compared c
+            WHERE c.likeness >= 0.4
+              AND c.likeness >= 0.75 * (SELECT max(best.likeness) FROM compared best)
+            ORDER BY c.likeness DESC, c.title_key
             LIMIT 50
         )
         SELECT j.tenant_id, j.id, j.status, j.department, j.employment_type, j.workplace,

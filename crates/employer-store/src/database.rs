@@ -31,8 +31,7 @@ pub(crate) fn connect_options(
     settings: &DatabaseSettings,
     application_name: &str,
 ) -> Result<PgConnectOptions, StoreError> {
-    let options: PgConnectOptions =
-        settings.url.expose_secret().parse().map_err(|_| StoreError::Address)?;
+    let options = parse_address(settings.url.expose_secret())?;
     let statement_timeout = settings.statement_timeout.as_millis().to_string();
     Ok(options.application_name(application_name).options([
         ("search_path", "public"),
@@ -46,6 +45,14 @@ pub(crate) fn connect_options(
         // Statements here are short; compiling them costs more than it saves.
         ("jit", "off"),
     ]))
+}
+
+pub(crate) fn parse_address(url: &str) -> Result<PgConnectOptions, StoreError> {
+    // The driver would take any scheme and connect as if it were its own.
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return Err(StoreError::Address);
+    }
+    url.parse().map_err(|_| StoreError::Address)
 }
 
 pub(crate) fn pool(

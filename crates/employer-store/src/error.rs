@@ -59,6 +59,17 @@ fn is_outage(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether the connection itself is gone: another one may do.
+pub(crate) fn is_connection_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05"))
+        }
+        _ => false,
+    }
+}
+
 /// Shutdown, start-up, crash (57P0x), cancelled by a timeout (57014), no connection left or out of
 /// memory or disk (53xxx), connection lost (08xxx), a standby after a failover (25006).
 fn is_outage_code(code: &str) -> bool {

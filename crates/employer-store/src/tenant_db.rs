@@ -7,7 +7,7 @@ use tenancy::{Actor, EventKind, TenantScope};
 use uuid::Uuid;
 
 use crate::database::{self, DatabaseSettings};
-use crate::error::StoreError;
+use crate::error::{StoreError, is_connection_lost};
 use crate::outbox::OutboxEvent;
 use crate::verify;
 
@@ -70,7 +70,9 @@ impl TenantDb {
         );
         let inner = match self.pool.begin_with(AssertSqlSafe(opening.clone())).await {
             // The pooled connection had died unnoticed; nothing was done yet, so another is tried.
-            Err(sqlx::Error::Io(_)) => self.pool.begin_with(AssertSqlSafe(opening)).await?,
+            Err(error) if is_connection_lost(&error) => {
+                self.pool.begin_with(AssertSqlSafe(opening)).await?
+            }
             opened => opened?,
         };
         Ok(TenantTx { inner, scope: scope.clone(), actor, events: Vec::new() })

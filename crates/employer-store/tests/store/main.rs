@@ -1,0 +1,32 @@
+//! The store against a real PostgreSQL, which `cargo xtask test` starts.
+
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod expiry;
+#[cfg(test)]
+mod figures;
+#[cfg(test)]
+mod filters;
+#[cfg(test)]
+mod idempotency;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod outbox;
+#[cfg(test)]
+mod paging;
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod startup;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod walls;
+#[cfg(test)]
+mod writing;

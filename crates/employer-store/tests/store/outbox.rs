@@ -1,0 +1,123 @@
+//! Events leave with the transaction that caused them, and are told by one worker at a time.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use employer_store::outbox::{self, Claim};
+use employer_store::testing::TestTenant;
+use employer_store::{OutboxEvent, jobs};
+use tenancy::{EventKind, TenantId};
+
+use crate::support::{Store, a_job};
+
+/// Tests share the table: only a tenant's own events count.
+fn of(tenant: &TestTenant, events: &[OutboxEvent]) -> Vec<i64> {
+    let wanted: TenantId = tenant.scope.tenant();
+    events.iter().filter(|event| event.tenant == wanted).map(|event| event.id).collect()
+}
+
+async fn claim_all(store: &Store) -> Claim {
+    outbox::claim(&store.worker, 100_000, Duration::ZERO).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_event_is_committed_with_its_cause_and_rolled_back_with_it() {
+    let store = Store::open().await;
+    let tenant = store.tenant().await;
+    let mut tx = store.begin(&tenant).await;
+    jobs::create_job(&mut tx, &a_job("Given up")).await.unwrap();
+    tx.rollback().await.unwrap();
+
+    let mut tx = store.begin(&tenant).await;
+    let job = jobs::create_job(&mut tx, &a_job("Kept")).await.unwrap().summary;
+    let events = tx.commit().await.unwrap();
+    let [event] = events.as_slice() else { panic!("one event: {events:?}") };
+    assert_eq!(event.kind, EventKind::JobCreated);
+    assert_eq!(event.subject, Some(job.id.as_uuid()));
+    assert_eq!((event.tenant, &event.org), (tenant.scope.tenant(), tenant.scope.org()));
+
+    let claim = claim_all(&store).await;
+    let ours: Vec<&OutboxEvent> =
+        claim.events().iter().filter(|e| e.tenant == tenant.scope.tenant()).collect();
+    assert_eq!(ours, [event], "told as it was returned");
+}
+
+#[tokio::test]
+async fn two_workers_never_hold_the_same_event() {
+    let store = Store::open().await;
+    let tenant = store.tenant().await;
+    let mut made = HashSet::new();
+    for index in 0..20 {
+        let mut tx = store.begin(&tenant).await;
+        jobs::create_job(&mut tx, &a_job(&format!("Job {index}"))).await.unwrap();
+        made.extend(tx.commit().await.unwrap().iter().map(|event| event.id));
+    }
+    let drain = async || {
+        let mut told = Vec::new();
+        loop {
+            let claim = outbox::claim(&store.worker, 3, Duration::ZERO).await.unwrap();
+            if claim.events().is_empty() {
+                return told;
+            }
+            told.extend(of(&tenant, claim.events()));
+            tokio::task::yield_now().await;
+            claim.finish().await.unwrap();
+        }
+    };
+    // Others' claims may hide some of ours for a moment, so it goes on until all were told.
+    let mut told = Vec::new();
+    while told.len() < made.len() {
+        let (one, two, three) = tokio::join!(drain(), drain(), drain());
+        told.extend([one, two, three].concat());
+    }
+    assert_eq!(told.len(), made.len(), "no event was told twice");
+    assert_eq!(told.into_iter().collect::<HashSet<_>>(), made);
+}
+
+#[tokio::test]
+async fn a_dropped_claim_is_claimed_again_and_an_acknowledged_event_is_not() {
+    let store = Store::open().await;
+    let tenant = store.tenant().await;
+    let mut tx = store.begin(&tenant).await;
+    jobs::create_job(&mut tx, &a_job("Nurse")).await.unwrap();
+    let ids: Vec<i64> = tx.commit().await.unwrap().iter().map(|event| event.id).collect();
+
+    // Young events are left to the request that wrote them.
+    let young = outbox::claim(&store.worker, 100_000, Duration::from_secs(600)).await.unwrap();
+    assert_eq!(of(&tenant, young.events()), Vec::<i64>::new());
+    drop(young);
+
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let held = loop {
+        let claim = claim_all(&store).await;
+        if of(&tenant, claim.events()) == ids {
+            break claim;
+        }
+        // Another test's claim holds it; the next one will not.
+        assert!(tokio::time::Instant::now() < deadline, "the event becomes free");
+        tokio::task::yield_now().await;
+    };
+    let acknowledged = outbox::acknowledge(&store.worker, &ids).await.unwrap();
+    assert_eq!(acknowledged, 0, "a held event is its holder's");
+    drop(held);
+
+    let mut acknowledged = 0;
+    while acknowledged == 0 {
+        acknowledged = outbox::acknowledge(&store.worker, &ids).await.unwrap();
+        assert!(tokio::time::Instant::now() < deadline, "the event becomes free");
+    }
+    let claim = claim_all(&store).await;
+    assert_eq!(of(&tenant, claim.events()), Vec::<i64>::new());
+}
+
+#[tokio::test]
+async fn the_age_of_what_waits_is_known() {
+    let store = Store::open().await;
+    let tenant = store.tenant().await;
+    let mut tx = store.begin(&tenant).await;
+    jobs::create_job(&mut tx, &a_job("Nurse")).await.unwrap();
+    let ids: Vec<i64> = tx.commit().await.unwrap().iter().map(|event| event.id).collect();
+    let age = outbox::oldest_age(&store.worker).await.unwrap();
+    assert!(age.is_none_or(|age| age < Duration::from_secs(3_600)));
+    outbox::acknowledge(&store.worker, &ids).await.unwrap();
+}

@@ -46,7 +46,7 @@ def role_record(kind: str, role: dict, esco: Esco, wages: Wages,
     return {
         "kind": kind, "department": role["department"], "soc": role["soc"], "period": period,
         # The top of the scale is not published for some occupations; the widest step stands in.
-        "wages": [p if p else percentiles[3] * 1.2 for p in percentiles],
+        "wages_in_cents": [round((p or percentiles[3] * 1.2) * 100) for p in percentiles],
         "titles": titles(role, wages.occupation(role["soc"]), outlook, esco),
         "levels": sorted({p[1] for p in parts}),
         "workplaces": sorted({p[2] for p in parts}),
@@ -72,7 +72,8 @@ def american_cities(wages: Wages, places: Places) -> list[dict]:
             employment, median = totals
             records.append(found | {
                 "time_zone": ZONE_OF.get(state, "America/New_York"), "currency": "USD",
-                "weight": round(employment / 1000), "wage_factor": round(median / nation, 3)})
+                "weight": round(employment / 1000),
+                "wage_per_mille": round(1000 * median / nation)})
     records.sort(key=lambda record: (-record["weight"], record["city"]))
     return records[:METRO_AREAS]
 
@@ -82,6 +83,6 @@ def foreign_cities(recipe: dict, places: Places) -> list[dict]:
     return [
         places.city(country, region, city)
         | {"time_zone": zone, "currency": currency, "weight": weight,
-           "wage_factor": recipe["rates"][currency]}
+           "wage_per_mille": round(1000 * recipe["rates"][currency])}
         for country, region, city, zone, currency, weight in recipe["abroad"]["cities"]
     ]

@@ -38,6 +38,7 @@ pub mod identity;
 pub mod jobs;
 pub mod migrate;
 pub mod outbox;
+pub mod seed;
 mod tenant_db;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -2,7 +2,8 @@
 //!
 //! The CHECK constraints of `migrations/` say the same; they are the wall behind this one.
 
-use super::model::{Change, JobChanges, JobLocation, NewJob, Salary};
+use super::input::{Change, JobChanges, NewJob};
+use super::model::{JobLocation, Salary};
 
 /// Characters of a title.
 pub const MAX_TITLE_CHARS: usize = 200;

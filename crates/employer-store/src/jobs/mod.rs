@@ -5,6 +5,7 @@ mod expiry;
 mod facets;
 mod figures;
 mod filter;
+mod input;
 mod lifecycle;
 pub mod limits;
 mod list;
@@ -12,6 +13,7 @@ mod model;
 mod overview;
 mod predicate;
 mod read;
+mod rows;
 mod slug;
 mod status;
 mod vocabulary;
@@ -25,11 +27,11 @@ pub use figures::{
     WorkplaceCount,
 };
 pub use filter::{CursorKey, JobCursor, JobFilter, JobPage, JobQuery};
+pub use input::{Change, JobChanges, NewJob};
 pub use limits::FieldProblem;
 pub use list::{count_jobs, list_jobs};
 pub use model::{
-    Change, Job, JobChanges, JobLocation, JobSummary, NewJob, Person, Salary, StatusChange,
-    TeamMember, WriteOutcome,
+    Job, JobLocation, JobSummary, Person, Salary, StatusChange, TeamMember, WriteOutcome,
 };
 pub use overview::jobs_overview;
 pub use read::{find_job, find_job_for_update};

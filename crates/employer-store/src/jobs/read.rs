@@ -25,7 +25,8 @@ pub async fn find_job(
                   j.experience_level, j.workplace, j.salary_min, j.salary_max, j.salary_currency,
                   j.salary_period, j.openings, j.published_at, j.valid_through, j.created_at,
                   j.updated_at, j.version, j.description_html, j.description_text, j.pay_blurb,
-                  j.lang, j.closed_reason, j.created_by, u.name AS "created_by_name?",
+                  j.lang, j.closed_reason, j.created_by,
+                  (SELECT u.name FROM users u WHERE u.id = j.created_by) AS created_by_name,
                   (SELECT coalesce(jsonb_agg(jsonb_build_object(
                        'country', l.country, 'region', l.region, 'city', l.city)
                        ORDER BY l.ord), '[]')
@@ -40,7 +41,6 @@ pub async fn find_job(
                    WHERE m.tenant_id = $1 AND m.job_id = j.id
                   ) AS "team!: Json<Vec<TeamMember>>"
            FROM jobs j
-           LEFT JOIN users u ON u.id = j.created_by
            WHERE j.tenant_id = $1 AND j.id = $2
              AND (NOT $3::bool OR j.status <> 'draft')
              AND ($4::uuid IS NULL OR EXISTS (

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 pub(crate) use headers::CommonHeaders;
-pub(crate) use request_id::RequestId;
+use request_id::RequestId;
 
 use crate::error::RequestContext;
 
@@ -26,7 +26,7 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let id = request_id::assign(&request);
+    let id = RequestId::new();
     let headers = request
         .app_data::<web::Data<CommonHeaders>>()
         .map_or_else(CommonHeaders::default, |data| *data.get_ref());

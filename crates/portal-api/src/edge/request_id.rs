@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use actix_web::HttpMessage as _;
-use actix_web::dev::ServiceRequest;
 use uuid::Uuid;
 
 /// Names one request. Always ours: a name that a client chose could be used twice.
@@ -16,9 +14,9 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Names the request and notes the name in its extensions.
-pub(super) fn assign(request: &ServiceRequest) -> RequestId {
-    let id = RequestId(Uuid::now_v7());
-    request.extensions_mut().insert(id);
-    id
+impl RequestId {
+    /// A name that no other request has.
+    pub(super) fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
 }

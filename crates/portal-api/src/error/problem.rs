@@ -67,6 +67,8 @@ impl Problem {
 pub(crate) fn render(error: &ApiError, context: &RequestContext) -> HttpResponse {
     let mut response = HttpResponse::build(error.code().status());
     response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
+    // Some errors may be cached unless it is said otherwise, 404 and 405 among them.
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
     if let Some(after) = error.retry_after {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         response.insert_header((header::RETRY_AFTER, seconds.max(1).to_string()));
@@ -108,6 +110,7 @@ mod tests {
         assert_eq!(response.status(), 422);
         assert_eq!(response.headers().get("content-type").unwrap(), PROBLEM_JSON);
         assert_eq!(response.headers().get("retry-after").unwrap(), "2");
+        assert_eq!(response.headers().get("cache-control").unwrap(), "no-store");
         let body: Value =
             serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap();
         assert_eq!(

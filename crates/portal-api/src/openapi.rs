@@ -3,14 +3,13 @@
 //! Handlers describe their successes. What can go wrong follows from what a route is (who may call
 //! it, whether it names a job, whether it changes something), so it is added here, once.
 
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
-use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, ObjectBuilder, PathItem, Ref, Required, schema::Type};
+mod conventions;
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::app::{Access, ROUTES, RouteInfo};
-use crate::error::{ErrorCode, FieldError, PROBLEM_JSON, Problem};
+use self::conventions::Conventions;
+use crate::error::{FieldError, Problem};
 
 /// The document as pretty-printed JSON.
 pub fn openapi_document() -> String {
@@ -84,136 +83,12 @@ impl Modify for Security {
     }
 }
 
-/// What routes of one kind have in common.
-struct Conventions;
-
-impl Modify for Conventions {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for route in ROUTES {
-            let Some(item) = document.paths.paths.get_mut(route.path) else { continue };
-            let Some(operation) = operation_of(item, route.method) else { continue };
-            add_security(operation, route);
-            add_headers(operation, route);
-            for code in problems_of(route) {
-                add_problem(operation, code);
-            }
-        }
-    }
-}
-
-fn operation_of<'a>(item: &'a mut PathItem, method: &str) -> Option<&'a mut Operation> {
-    match method {
-        "GET" => item.get.as_mut(),
-        "POST" => item.post.as_mut(),
-        "PUT" => item.put.as_mut(),
-        "PATCH" => item.patch.as_mut(),
-        "DELETE" => item.delete.as_mut(),
-        _ => None,
-    }
-}
-
-fn is_write(route: &RouteInfo) -> bool {
-    route.method != "GET"
-}
-
-fn names_a_job(route: &RouteInfo) -> bool {
-    route.path.starts_with("/api/jobs/{id}")
-}
-
-fn is_of_jobs(route: &RouteInfo) -> bool {
-    route.path.starts_with("/api/jobs")
-}
-
-fn add_security(operation: &mut Operation, route: &RouteInfo) {
-    if route.access == Access::Public {
-        return;
-    }
-    let mut requirement = SecurityRequirement::new("session", Vec::<String>::new());
-    if is_write(route) {
-        requirement = requirement.add("csrf", Vec::<String>::new());
-    }
-    operation.security = Some(vec![requirement]);
-}
-
-fn add_headers(operation: &mut Operation, route: &RouteInfo) {
-    if !is_of_jobs(route) {
-        return;
-    }
-    let is_required = matches!(route.method, "PATCH" | "PUT" | "DELETE");
-    if is_write(route) && names_a_job(route) {
-        let description = "The `ETag` of the version that the change is meant for";
-        add_header(operation, "If-Match", description, is_required);
-    }
-    if route.method == "POST" {
-        let description = "The caller's name for this attempt, 1 to 255 characters: repeating it \
-                           within a day gives the first answer again";
-        add_header(operation, "Idempotency-Key", description, false);
-    }
-    if route.method == "GET" {
-        let description = "The `ETag` of what the caller has: 304 where it is current";
-        add_header(operation, "If-None-Match", description, false);
-    }
-}
-
-fn add_header(operation: &mut Operation, name: &str, description: &str, is_required: bool) {
-    let parameter = ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Header)
-        .required(if is_required { Required::True } else { Required::False })
-        .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
-        .build();
-    operation.parameters.get_or_insert_default().push(parameter.into());
-}
-
-/// What can go wrong on a route, by what it is.
-fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
-    if !is_of_jobs(route) {
-        return Vec::new();
-    }
-    let mut codes = vec![
-        ErrorCode::InvalidParameter,
-        ErrorCode::Unauthenticated,
-        ErrorCode::Forbidden,
-        ErrorCode::Internal,
-        ErrorCode::Unavailable,
-    ];
-    if names_a_job(route) {
-        codes.push(ErrorCode::NotFound);
-    }
-    if is_write(route) {
-        codes.push(ErrorCode::TransitionRefused);
-    }
-    if is_write(route) && names_a_job(route) {
-        codes.push(ErrorCode::PreconditionFailed);
-    }
-    if matches!(route.method, "PATCH" | "PUT" | "DELETE") {
-        codes.push(ErrorCode::PreconditionRequired);
-    }
-    if matches!(route.method, "POST" | "PATCH" | "PUT") {
-        codes.extend([
-            ErrorCode::PayloadTooLarge,
-            ErrorCode::UnsupportedMediaType,
-            ErrorCode::ValidationFailed,
-        ]);
-    }
-    codes
-}
-
-/// Adds the answer that a code stands for, unless the handler describes that status itself.
-fn add_problem(operation: &mut Operation, code: ErrorCode) {
-    let status = code.status().as_u16().to_string();
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response =
-        ResponseBuilder::new().description(code.title()).content(PROBLEM_JSON, content).build();
-    operation.responses.responses.entry(status).or_insert_with(|| response.into());
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::error::PROBLEM_JSON;
 
     fn document() -> Value {
         serde_json::from_str(&openapi_document()).unwrap()
@@ -270,7 +145,7 @@ mod tests {
     fn bodies_document_what_is_read() {
         use std::collections::BTreeSet;
         let document = document();
-        for schema in ["NewJob", "JobChanges"] {
+        for schema in ["JobDraft", "JobPatch"] {
             let properties = document["components"]["schemas"][schema]["properties"].as_object();
             let names: BTreeSet<&str> = properties.unwrap().keys().map(String::as_str).collect();
             assert_eq!(names, BTreeSet::from(crate::jobs::WRITABLE), "{schema}");

@@ -6,10 +6,8 @@ use employer_store::jobs::{
     CloseReason, EmploymentType, ExperienceLevel, Job, JobChanges, JobLocation, NewJob, Salary,
     WorkplaceType,
 };
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
-use utoipa::ToSchema;
 
 use self::parts::{future_instant, lang_of, locations_of, openings_of, salary_of, skills_of};
 use super::fields::{Fields, Given, TextRule};
@@ -183,23 +181,6 @@ fn drop_unchanged_last_day(patch: &mut Map<String, Value>, current: &Job) {
     if given.is_some() && given == current.summary.valid_through {
         patch.remove("valid_through");
     }
-}
-
-/// The optional body of `publish` and `reopen`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "describes the body for the OpenAPI document")]
-pub(crate) struct PublishBody {
-    /// A new last day; the one that the job has where absent.
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    valid_through: Option<OffsetDateTime>,
-}
-
-/// The body of `close`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "describes the body for the OpenAPI document")]
-pub(crate) struct CloseBody {
-    /// Why the job is closed.
-    reason: CloseReason,
 }
 
 /// The new last day in the body of `publish` and `reopen`, where there is one.

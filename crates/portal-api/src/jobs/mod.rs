@@ -14,12 +14,13 @@ pub(crate) mod list;
 mod parameters;
 mod query;
 mod read;
+mod schema;
 pub(crate) mod transitions;
 pub(crate) mod view;
 pub(crate) mod write;
 
 #[cfg(test)]
 pub(crate) use body::WRITABLE;
-pub(crate) use body::{CloseBody, PublishBody};
 pub use cursor::CursorKey;
 pub(crate) use parameters::{FilterParameters, PageParameters};
+pub(crate) use schema::{CloseBody, JobDraft, JobPatch, PublishBody};

@@ -1,7 +1,7 @@
 //! The parameters of lists, described for the OpenAPI document. [`super::query`] reads them.
 
 use employer_store::jobs::{EmploymentType, JobStatus, WorkplaceType};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// Which jobs are wanted. Lists are comma lists, repetitions, or both; values of one parameter are
 /// alternatives, parameters narrow each other.
@@ -44,6 +44,19 @@ pub(crate) struct FilterParameters {
     posted_after: Option<String>,
 }
 
+/// The orders of a list.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes a parameter; `ListQuery` reads it")]
+enum SortWord {
+    Newest,
+    Oldest,
+    Updated,
+    Title,
+    Salary,
+    Relevance,
+}
+
 /// Which part of the list, and how.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -54,8 +67,8 @@ pub(crate) struct FilterParameters {
 pub(crate) struct PageParameters {
     /// `newest` (default), `oldest`, `updated`, `title`, `salary`, or `relevance` (default with
     /// `q`, and only with it).
-    #[param(example = "newest")]
-    sort: Option<String>,
+    #[param(inline, example = "newest")]
+    sort: Option<SortWord>,
     /// Where to go on: `page.next_cursor` of the page before, with the same filters and order.
     cursor: Option<String>,
     /// How many jobs to pass over; not together with `cursor`.

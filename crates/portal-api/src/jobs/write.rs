@@ -4,13 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use employer_store::TenantTx;
 use employer_store::jobs::{
-    Job, JobChanges, NewJob, PublishBlocker, WriteOutcome, create_job as create_in_store,
-    delete_draft, find_job_for_update, update_job as update_in_store,
+    Job, PublishBlocker, WriteOutcome, create_job as create_in_store, delete_draft,
+    find_job_for_update, update_job as update_in_store,
 };
 use tenancy::{Grant, JobId};
 
 use super::body::{changes, new_job};
 use super::read::{hash_of, job_tag};
+use super::{JobDraft, JobPatch};
 use crate::auth::{Authorized, JobsDelete, JobsEdit, JobsWrite, Needs};
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::{
@@ -22,7 +23,7 @@ use crate::writes::{Answer, Attempt, write_once};
 /// Makes a job, as a draft.
 #[utoipa::path(
     post, path = "/api/jobs", tag = "jobs", operation_id = "createJob",
-    request_body(content = NewJob, content_type = "application/json", example = json!({
+    request_body(content = JobDraft, content_type = "application/json", example = json!({
         "title": "Data Engineer",
         "employment_type": "full_time",
         "workplace": "hybrid",
@@ -54,8 +55,8 @@ pub(crate) async fn create_job(
     patch, path = "/api/jobs/{id}", tag = "jobs", operation_id = "updateJob",
     params(("id" = uuid::Uuid, Path, description = "The job")),
     request_body(content(
-        (JobChanges = "application/merge-patch+json", example = json!({"title": "Data Engineer II"})),
-        (JobChanges = "application/json"),
+        (JobPatch = "application/merge-patch+json", example = json!({"title": "Data Engineer II"})),
+        (JobPatch = "application/json"),
     )),
     responses((status = 200, description = "The changed job", body = Job)),
 )]
@@ -84,7 +85,7 @@ pub(crate) async fn update_job(
 #[utoipa::path(
     put, path = "/api/jobs/{id}", tag = "jobs", operation_id = "putJob",
     params(("id" = uuid::Uuid, Path, description = "The job")),
-    request_body(content = JobChanges, content_type = "application/json"),
+    request_body(content = JobPatch, content_type = "application/json"),
     responses((status = 200, description = "The changed job", body = Job)),
 )]
 pub(crate) async fn put_job(

@@ -31,7 +31,7 @@ def titles(role: dict, occupation: str, outlook: dict[str, list[str]], esco: Esc
     # Sets are not ordered: without sorting, each run would write another order.
     found += sorted(t for t in others if re.fullmatch(r"[A-Za-z0-9 /-]{5,60}", t))[:8]
     # Levels are put before a title when jobs are made; a few index entries read like no title.
-    unfit = re.compile(r"\bIntern\b|\bOf\b|^Soft |\bExpert$")
+    unfit = re.compile(r"\bIntern\b|\bOf\b|^Soft |\bExpert$|Curatorspecialist")
     unique = {t.lower(): t for t in reversed(found) if not unfit.search(t)}
     return list(reversed(unique.values()))[:20]
 

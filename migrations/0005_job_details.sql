@@ -18,7 +18,7 @@ CREATE TABLE job_locations (
 );
 CREATE INDEX job_locations_country_idx ON job_locations (tenant_id, country, job_id);
 CREATE INDEX job_locations_region_idx ON job_locations (tenant_id, region_key, job_id);
-CREATE INDEX job_locations_city_idx ON job_locations (tenant_id, city_key, job_id);
+CREATE INDEX job_locations_city_idx ON job_locations (tenant_id, city_key, job_id) INCLUDE (city);
 
 -- What a job asks for. The key is the skill without regard to case.
 CREATE TABLE job_skills (

@@ -61,14 +61,14 @@ SELECT j.id, j.status, j.employment_type, j.workplace, j.department",
     GROUP BY GROUPING SETS ((m.status), (m.employment_type), (m.workplace), (m.department))
     UNION ALL
     SELECT 'skill', min(s.skill), count(*)
-    FROM job_skills s
-    WHERE s.tenant_id = $1 AND s.job_id IN (SELECT m.id FROM matching m)
+    FROM matching m
+    JOIN job_skills s ON s.tenant_id = $1 AND s.job_id = m.id
     GROUP BY s.skill_key
     UNION ALL
     SELECT 'location', min(l.city), count(DISTINCT l.job_id)
-    FROM job_locations l
-    WHERE l.tenant_id = $1 AND l.city_key IS NOT NULL
-      AND l.job_id IN (SELECT m.id FROM matching m)
+    FROM matching m
+    JOIN job_locations l ON l.tenant_id = $1 AND l.job_id = m.id
+    WHERE l.city_key IS NOT NULL
     GROUP BY l.city_key
 ), ranked AS (
     SELECT c.*, row_number() OVER (PARTITION BY c.facet ORDER BY c.count DESC, c.value) AS place

@@ -67,10 +67,11 @@ async fn count(tx: &mut TenantTx, view: JobView) -> Result<Vec<FigureRow>, Store
         JobView::Assigned(user) => Some(user.as_uuid()),
         JobView::All | JobView::Published => None,
     };
-    // `jobs_figures_idx` holds every column named here: the wide rows stay untouched.
+    // `jobs_figures_idx` holds every column named here: the wide rows stay untouched. Jobs are
+    // counted once by all four properties; what is shown is summed up from those few rows.
     Ok(sqlx::query_as!(
         FigureRow,
-        r#"WITH visible AS (
+        r#"WITH visible AS NOT MATERIALIZED (
                SELECT j.status, j.employment_type, j.workplace, j.department, j.published_at,
                       j.valid_through, j.salary_min, j.salary_max, j.salary_currency,
                       j.salary_period
@@ -79,24 +80,29 @@ async fn count(tx: &mut TenantTx, view: JobView) -> Result<Vec<FigureRow>, Store
                  AND (NOT $2::bool OR j.status <> 'draft')
                  AND ($3::uuid IS NULL OR j.id = ANY(ARRAY(
                      SELECT m.job_id FROM job_team m WHERE m.tenant_id = $1 AND m.user_id = $3)))
+           ), combined AS (
+               SELECT v.status, v.employment_type, v.workplace, v.department,
+                      count(*) AS jobs,
+                      count(*) FILTER (WHERE v.published_at >= now() - interval '7 days') AS week,
+                      count(*) FILTER (WHERE v.published_at >= now() - interval '30 days') AS month,
+                      count(*) FILTER (WHERE v.status = 'published' AND v.valid_through > now()
+                          AND v.valid_through <= now() + interval '7 days') AS expiring
+               FROM visible v
+               GROUP BY v.status, v.employment_type, v.workplace, v.department
            ), counted AS (
-               SELECT CASE grouping(v.status, v.employment_type, v.workplace, v.department)
+               SELECT CASE grouping(c.status, c.employment_type, c.workplace, c.department)
                           WHEN 7 THEN 'status' WHEN 11 THEN 'employment_type'
                           WHEN 13 THEN 'workplace' WHEN 14 THEN 'department' ELSE 'all'
                       END AS section,
-                      coalesce(v.status, v.employment_type, v.workplace, v.department) AS value,
-                      count(*) AS count,
-                      count(*) FILTER (WHERE v.published_at >= now() - interval '7 days')
-                          AS published_last_7_days,
-                      count(*) FILTER (WHERE v.published_at >= now() - interval '30 days')
-                          AS published_last_30_days,
-                      count(*) FILTER (WHERE v.status = 'published' AND v.valid_through > now()
-                          AND v.valid_through <= now() + interval '7 days')
-                          AS expiring_within_7_days,
+                      coalesce(c.status, c.employment_type, c.workplace, c.department) AS value,
+                      coalesce(sum(c.jobs), 0)::int8 AS count,
+                      sum(c.week)::int8 AS published_last_7_days,
+                      sum(c.month)::int8 AS published_last_30_days,
+                      sum(c.expiring)::int8 AS expiring_within_7_days,
                       NULL::text AS period, NULL::int8 AS median_min, NULL::int8 AS median_max
-               FROM visible v
+               FROM combined c
                GROUP BY GROUPING SETS
-                   ((), (v.status), (v.employment_type), (v.workplace), (v.department))
+                   ((), (c.status), (c.employment_type), (c.workplace), (c.department))
                UNION ALL
                SELECT 'salary', v.salary_currency, count(*), NULL, NULL, NULL, v.salary_period,
                       percentile_disc(0.5) WITHIN GROUP (ORDER BY v.salary_min),

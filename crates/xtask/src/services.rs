@@ -111,6 +111,8 @@ impl Services {
         let file = open_log(&log)?;
         let errors = file.try_clone().explain("share the log file")?;
         let child = program
+            // It writes to a file; escape sequences would only be in the way.
+            .env("NO_COLOR", "1")
             .stdout(file)
             .stderr(errors)
             .spawn()
@@ -206,7 +208,7 @@ impl Services {
         let log = self.log(name);
         let file = open_log(&log)?;
         let errors = file.try_clone().explain("share the log file")?;
-        program.stdout(file).stderr(errors);
+        program.env("NO_COLOR", "1").stdout(file).stderr(errors);
         let status = self.accompany(program, name, limit)?;
         if status.success() {
             return Ok(());

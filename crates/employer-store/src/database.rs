@@ -44,6 +44,8 @@ pub(crate) fn connect_options(
         ("idle_in_transaction_session_timeout", "60000"),
         // Counting a large tenant sorts and hashes in memory instead of on disk.
         ("work_mem", "16MB"),
+        // Requests run side by side; one that takes all cores makes the others wait.
+        ("max_parallel_workers_per_gather", "0"),
         // Storage without moving heads: an index is not shunned for its scattered pages.
         ("random_page_cost", "1.1"),
         // Statements here are short; compiling them costs more than it saves.

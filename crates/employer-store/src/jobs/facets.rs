@@ -42,13 +42,15 @@ struct FacetRow {
     count: i64,
 }
 
+/// Skills and cities are counted by their keys, which disregard case; the few that are shown get
+/// the spelling of their first job.
 macro_rules! facets_from {
     ($predicate:ident, from $source:literal, if $guard:literal) => {
         matching_jobs!(
             FacetRow, $predicate,
             "WITH matching AS MATERIALIZED (
 SELECT j.id, j.status, j.employment_type, j.workplace, j.department",
-            from $source,
+            from $source, probe "",
             where [$guard],
             [r#"
 ), counted AS (
@@ -60,12 +62,12 @@ SELECT j.id, j.status, j.employment_type, j.workplace, j.department",
     FROM matching m
     GROUP BY GROUPING SETS ((m.status), (m.employment_type), (m.workplace), (m.department))
     UNION ALL
-    SELECT 'skill', min(s.skill), count(*)
+    SELECT 'skill', s.skill_key, count(*)
     FROM matching m
     JOIN job_skills s ON s.tenant_id = $1 AND s.job_id = m.id
     GROUP BY s.skill_key
     UNION ALL
-    SELECT 'location', min(l.city), count(DISTINCT l.job_id)
+    SELECT 'location', l.city_key, count(DISTINCT l.job_id)
     FROM matching m
     JOIN job_locations l ON l.tenant_id = $1 AND l.job_id = m.id
     WHERE l.city_key IS NOT NULL
@@ -75,7 +77,15 @@ SELECT j.id, j.status, j.employment_type, j.workplace, j.department",
     FROM counted c
     WHERE c.value IS NOT NULL
 )
-SELECT r.facet AS "facet!", r.value AS "value!", r.count AS "count!"
+SELECT r.facet AS "facet!", r.count AS "count!",
+       CASE r.facet
+           WHEN 'skill' THEN (
+               SELECT s.skill FROM job_skills s
+               WHERE s.tenant_id = $1 AND s.skill_key = r.value ORDER BY s.job_id LIMIT 1)
+           WHEN 'location' THEN (
+               SELECT l.city FROM job_locations l
+               WHERE l.tenant_id = $1 AND l.city_key = r.value ORDER BY l.job_id LIMIT 1)
+           ELSE r.value END AS "value!"
 FROM ranked r
 WHERE r.place <= 20
 ORDER BY r.facet, r.place"#]

@@ -78,7 +78,7 @@ pub async fn count_jobs(
         matching_jobs!(
             CountRow, predicate,
             r#"SELECT count(*) AS "count!""#,
-            from " FROM search_jobs($14) j", where ["true"], []
+            from " FROM search_jobs($14) j", probe "", where ["true"], []
         )
         .fetch_one(tx.connection())
         .await?
@@ -86,7 +86,7 @@ pub async fn count_jobs(
         matching_jobs!(
             CountRow, predicate,
             r#"SELECT count(*) AS "count!""#,
-            from " FROM jobs j", where ["$14::text IS NULL"], []
+            from " FROM jobs j", probe "", where ["$14::text IS NULL"], []
         )
         .fetch_one(tx.connection())
         .await?
@@ -103,14 +103,15 @@ struct CountRow {
 /// filled.
 macro_rules! page_from {
     (
-        $tx:ident, $predicate:ident, $query:ident, from $source:literal, if $guard:literal,
+        $tx:ident, $predicate:ident, $query:ident, from $source:literal, probe $probe:literal,
+        if $guard:literal,
         after $after:literal, order by $order:literal, key $key:expr
     ) => {
         matching_jobs!(
             ListRow, $predicate,
             "WITH page AS (
 SELECT j.id, j.listed_at, j.updated_at, j.title_key, j.salary_yearly, ",
-            from $source,
+            from $source, probe $probe,
             where [$guard, " AND ", $after],
             ["
 ORDER BY ", $order, "
@@ -148,12 +149,13 @@ macro_rules! page {
     ) => {
         if $predicate.text.is_some() {
             page_from!(
-                $tx, $predicate, $query, from "j.rank FROM search_jobs($14) j", if "true",
+                $tx, $predicate, $query, from "j.rank FROM search_jobs($14) j", probe "",
+                if "true",
                 after $after, order by $order, key $key
             )
         } else {
             page_from!(
-                $tx, $predicate, $query, from "0::real AS rank FROM jobs j",
+                $tx, $predicate, $query, from "0::real AS rank FROM jobs j", probe " OFFSET 0",
                 if "$14::text IS NULL", after $after, order by $order, key $key
             )
         }
@@ -194,7 +196,8 @@ async fn fetch(
             order by "j.salary_yearly DESC, j.id DESC", key number(key)
         ),
         JobSort::Relevance => page_from!(
-            tx, predicate, query, from "j.rank FROM search_jobs($14) j", if "true",
+            tx, predicate, query, from "j.rank FROM search_jobs($14) j", probe "",
+                if "true",
             after "($15::real IS NULL OR (j.rank, j.id) < ($15, $16))",
             order by "j.rank DESC, j.id DESC", key rank(key)
         ),

@@ -127,11 +127,14 @@ impl Predicate {
 
 /// A checked statement over the jobs that a [`Predicate`] lets through. `$source` names them `j`:
 /// the table itself, or, for a text, the function that searches it. Parameters 1 to 14 are the
-/// predicate's; further ones begin at 15.
+/// predicate's; further ones begin at 15. Who needs only the first jobs that match passes
+/// `" OFFSET 0"` as `$probe`: places, skills and teams are then looked up job by job, instead of
+/// being collected for the whole tenant first.
 macro_rules! matching_jobs {
     (
         $row:ty, $predicate:expr,
-        $head:literal, from $source:literal, where [$($and:literal),+], [$($tail:literal),*]
+        $head:literal, from $source:literal, probe $probe:literal,
+        where [$($and:literal),+], [$($tail:literal),*]
         $(, $argument:expr)* $(,)?
     ) => {
         sqlx::query_as!(
@@ -143,7 +146,9 @@ WHERE j.tenant_id = $1
   AND (NOT $2::bool OR j.status <> 'draft')
   AND ($3::uuid IS NULL OR EXISTS (
       SELECT 1 FROM job_team m
-      WHERE m.tenant_id = $1 AND m.job_id = j.id AND m.user_id = $3))
+      WHERE m.tenant_id = $1 AND m.job_id = j.id AND m.user_id = $3"#
+                + $probe
+                + r#"))
   AND ($4::text IS NULL OR j.status = $4)
   AND ($5::text[] IS NULL OR j.status = ANY($5))
   AND ($6::text[] IS NULL OR j.workplace = ANY($6))
@@ -151,11 +156,15 @@ WHERE j.tenant_id = $1
   AND ($8::text[] IS NULL OR j.department = ANY($8))
   AND ($9::text[] IS NULL OR EXISTS (
       SELECT 1 FROM job_skills s
-      WHERE s.tenant_id = $1 AND s.job_id = j.id AND s.skill_key = ANY($9)))
+      WHERE s.tenant_id = $1 AND s.job_id = j.id AND s.skill_key = ANY($9)"#
+                + $probe
+                + r#"))
   AND ($10::text IS NULL OR EXISTS (
       SELECT 1 FROM job_locations l
       WHERE l.tenant_id = $1 AND l.job_id = j.id
-        AND (l.city_key = $10 OR l.region_key = $10 OR l.country = upper($10))))
+        AND (l.city_key = $10 OR l.region_key = $10 OR l.country = upper($10))"#
+                + $probe
+                + r#"))
   AND ($11::int8 IS NULL OR j.salary_yearly >= $11)
   AND ($12::timestamptz IS NULL OR (j.listed_at >= $12 AND j.published_at >= $12))
   AND ($13::uuid[] IS NULL OR j.id = ANY($13))

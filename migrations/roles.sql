@@ -5,8 +5,8 @@
 --   psql -d portal -v owner_password=… -v app_password=… -v public_password=… \
 --        -v worker_password=… -v ops_password=… -f roles.sql
 --
--- Managed services without a superuser: the administrator they give out has CREATEROLE and
--- GRANT OPTION on its database, which is all that is used here.
+-- Nothing here needs a superuser's powers: CREATEROLE and the ownership of the database do, which
+-- is what managed services give to their administrator.
 
 -- A DO block sees no psql variables; settings of the session carry them in.
 SELECT set_config('portal.owner_password', :'owner_password', false),
@@ -24,7 +24,7 @@ BEGIN
             EXECUTE format('CREATE ROLE %I', 'portal_' || role_name);
         END IF;
         EXECUTE format(
-            'ALTER ROLE %I LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB PASSWORD %L',
+            'ALTER ROLE %I LOGIN PASSWORD %L',
             'portal_' || role_name,
             current_setting('portal.' || role_name || '_password')
         );
@@ -32,7 +32,15 @@ BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'portal_search') THEN
         CREATE ROLE portal_search;
     END IF;
-    ALTER ROLE portal_search NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB;
+    ALTER ROLE portal_search NOLOGIN;
+    -- New roles have no such power; one that was there before may have been given it.
+    IF EXISTS (SELECT 1 FROM pg_roles
+               WHERE rolname IN ('portal_owner', 'portal_app', 'portal_public', 'portal_worker',
+                                 'portal_ops', 'portal_search')
+                 AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb)) THEN
+        RAISE EXCEPTION 'a role of the portal is more than an ordinary role'
+            USING HINT = 'ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB';
+    END IF;
 
     -- The owner hands functions over to portal_search, so it is a member; it does not inherit,
     -- so that the policies of portal_search do not become its own.

@@ -178,7 +178,7 @@ impl Browser {
         subject: &str,
         org: &str,
     ) -> Answer {
-        let login = self.visit(&format!("/auth/login?organization={org}")).await.expect(302);
+        let login = self.visit(&format!("/auth/login?organization={org}")).await.expect(303);
         let callback =
             self.authorizes(provider, &login.header(LOCATION.as_str()), subject, org).await;
         let path = callback.strip_prefix(self.base_url.as_str()).expect("back to the same portal");

@@ -59,7 +59,7 @@ async fn the_provider_is_asked_with_pkce_state_nonce_and_the_organization() {
         .browser()
         .get("/auth/login?organization=org_abc&login_hint=ada%40example.com&screen_hint=signup&returnTo=%2Fjobs")
         .await
-        .expect(302);
+        .expect(303);
     let url = url::Url::parse(&answer.header("location")).unwrap();
     let query: std::collections::BTreeMap<_, _> = url.query_pairs().into_owned().collect();
     for (name, value) in [
@@ -106,7 +106,7 @@ async fn a_callback_that_does_not_belong_to_this_browser_is_refused() {
 
     let login = |mut browser: portal_tests::client::Browser| async {
         let path = format!("/auth/login?organization={}", tenant.org);
-        let login = browser.visit(&path).await.expect(302);
+        let login = browser.visit(&path).await.expect(303);
         let authorize = login.header("location");
         let url = browser.authorizes(&world.provider, &authorize, &subject, &tenant.org).await;
         (browser, url.strip_prefix(portal.base_url()).unwrap().to_owned())

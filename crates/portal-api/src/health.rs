@@ -236,6 +236,9 @@ pub struct CacheFigures {
     misses: u64,
     #[schema(example = 83.33)]
     hit_rate_percent: f64,
+    /// Loads of the database on behalf of readers; fewer than misses where readers shared one.
+    #[schema(example = 290)]
+    loads: u64,
     /// Whether a Redis service backs the cache and answers.
     redis_available: bool,
     /// Keys held in this process.
@@ -276,6 +279,7 @@ fn cache_report(probe: &Probe, cache: &TenantCache) -> CacheReport {
             hits: statistics.total.hits,
             misses: statistics.total.misses,
             hit_rate_percent: (statistics.hit_rate_percent() * 100.0).round() / 100.0,
+            loads: statistics.total.loads,
             redis_available: !is_memory && latency.is_some(),
             memory_cache_size: sight.map_or(0, |sight| sight.memory_entries),
         },

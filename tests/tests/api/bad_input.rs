@@ -18,7 +18,6 @@ async fn bad_queries_are_refused_by_name() {
     for query in [
         "unknown=1",
         "status=open",
-        "status=",
         "limit=0",
         "limit=101",
         "limit=-1",
@@ -127,12 +126,12 @@ async fn bad_bodies_are_refused_with_every_fault_at_its_place() {
         .filter_map(|e| e["pointer"].as_str())
         .collect();
     for pointer in [
-        "/title",
-        "/openings",
-        "/locations/0/country",
-        "/skills/0",
-        "/salary/currency",
-        "/valid_through",
+        "#/title",
+        "#/openings",
+        "#/locations/0/country",
+        "#/skills/0",
+        "#/salary/currency",
+        "#/valid_through",
     ] {
         assert!(pointers.contains(&pointer), "{pointer} is missing in {pointers:?}");
     }
@@ -160,7 +159,8 @@ async fn bad_fields_one_by_one() {
         ("skills", json!("rust")),
         ("skills", json!(vec!["s"; 31])),
         ("locations", json!([{ "city": "Berlin" }])),
-        ("salary", json!({ "min": 1 })),
+        ("salary", json!({ "min": "1" })),
+        ("salary", json!({ "max": 1 })),
         ("salary", json!({ "min": -1, "max": 1, "currency": "USD", "period": "year" })),
         ("valid_through", json!("tomorrow")),
         ("status", json!("published")),

@@ -216,14 +216,7 @@ fn titles(list: &Value) -> Vec<String> {
     jobs.iter().map(|job| job["title"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A count in either of the two shapes that figures may have: an object, or a list of pairs.
 fn count_of(counts: &Value, value: &str) -> i64 {
-    if let Some(count) = counts.get(value) {
-        return count.as_i64().unwrap();
-    }
     let entries = counts.as_array().unwrap();
-    entries
-        .iter()
-        .find(|entry| entry["value"] == value)
-        .map_or(0, |entry| entry["count"].as_i64().unwrap())
+    entries.iter().find(|entry| entry["value"] == value).unwrap()["count"].as_i64().unwrap()
 }

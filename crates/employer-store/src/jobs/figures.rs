@@ -19,6 +19,7 @@ pub struct ValueCount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusCount {
     /// The state.
+    #[serde(rename = "value")]
     pub status: JobStatus,
     /// The jobs in it.
     pub count: i64,
@@ -28,6 +29,7 @@ pub struct StatusCount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EmploymentTypeCount {
     /// The kind of contract.
+    #[serde(rename = "value")]
     pub employment_type: EmploymentType,
     /// The jobs that have it.
     pub count: i64,
@@ -37,6 +39,7 @@ pub struct EmploymentTypeCount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkplaceCount {
     /// Where.
+    #[serde(rename = "value")]
     pub workplace: WorkplaceType,
     /// The jobs that are done there.
     pub count: i64,

@@ -110,3 +110,23 @@ async fn without_redis_sessions_are_503_and_never_signed_out() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_invalidation_that_a_crash_cut_off_is_made_up_for() {
+    // A database of its own: the relays of other tests' portals would take the row, and those
+    // have other Redis services.
+    let postgres = OwnPostgres::start_new();
+    let world = World::on(&postgres.superuser_url()).await;
+    let tenant = world.tenant().await;
+    let portal = Portal::spawn(&world.databases, Redis::Shared).await;
+    let recruiter = tenant.signs_in(&portal, Role::Recruiter).await;
+    let path =
+        recruiter.post("/api/jobs", &job::titled("Old")).await.expect(201).header("location");
+    assert!(recruiter.get("/api/jobs").await.text.contains("Old"));
+    // The change happens in the database, with its outbox row, while nobody tells the cache.
+    tenant.renames_job_behind_the_cache(&path, "New").await;
+    eventually("the relay has repeated the invalidation", SOON, async || {
+        recruiter.get("/api/jobs").await.text.contains("New").then_some(())
+    })
+    .await;
+}

@@ -20,9 +20,10 @@ pub(crate) struct Args {
     /// Issuer, as Auth0 writes it: with a slash at the end [default: `http://localhost:PORT/`]
     #[arg(long)]
     pub(crate) issuer: Option<Url>,
-    /// JSON file with the organizations and the people; without it the directory starts empty
+    /// JSON file with organizations and people; may be repeated; without it the directory starts
+    /// empty
     #[arg(long)]
-    pub(crate) directory: Option<PathBuf>,
+    pub(crate) directory: Vec<PathBuf>,
     /// Id of the one application that is registered
     #[arg(long, default_value = "portal-dev")]
     pub(crate) client_id: String,

@@ -91,8 +91,8 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Reads a directory file.
-    pub(crate) fn load(path: &Path) -> Result<Self, DirectoryError> {
+    /// Adds what a directory file holds.
+    pub(crate) fn load(&mut self, path: &Path) -> Result<(), DirectoryError> {
         let unreadable = |source| DirectoryError::Unreadable { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_MAX {
             return Err(DirectoryError::TooLarge(path.to_owned()));
@@ -100,14 +100,13 @@ impl Directory {
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let file: DirectoryFile = serde_json::from_slice(&bytes)
             .map_err(|source| DirectoryError::Malformed { path: path.to_owned(), source })?;
-        let mut directory = Self::default();
         for organization in file.organizations {
-            directory.put_organization(organization)?;
+            self.put_organization(organization)?;
         }
         for person in file.people {
-            directory.put_person(person)?;
+            self.put_person(person)?;
         }
-        Ok(directory)
+        Ok(())
     }
 
     /// Adds an organization, or replaces the one with its id.

@@ -72,10 +72,10 @@ pub(crate) async fn run_until_stopped(args: Args) -> Result<(), ServerError> {
 }
 
 fn build_provider(args: Args, port: u16) -> Result<Provider, ServerError> {
-    let directory = match &args.directory {
-        Some(path) => Directory::load(path)?,
-        None => Directory::default(),
-    };
+    let mut directory = Directory::default();
+    for path in &args.directory {
+        directory.load(path)?;
+    }
     let allow_list = AllowList::new(&args.allowed_callback, &args.allowed_logout_url);
     let settings = args.into_settings(port)?;
     let http = reqwest::Client::builder()

@@ -1,5 +1,7 @@
 //! Log output. Fields are named with dots and stay stable; secrets and bodies never are fields.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -15,7 +17,9 @@ pub(crate) struct InvalidFilter(#[source] tracing_subscriber::filter::ParseError
 pub(crate) fn start(settings: &Telemetry) -> Result<(), InvalidFilter> {
     let filter = EnvFilter::try_new(&settings.filter).map_err(InvalidFilter)?;
     let registry = tracing_subscriber::registry().with(filter);
-    let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let output = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = match settings.format {
         LogFormat::Text => registry.with(output.with_target(false)).try_init(),
         LogFormat::Json => registry.with(output.json().flatten_event(true)).try_init(),

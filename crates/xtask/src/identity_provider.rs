@@ -1,6 +1,6 @@
 //! dev-auth0, the identity provider of private installations and of tests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::failure::Outcome;
@@ -21,7 +21,7 @@ pub(crate) struct IdentityProvider<'a> {
     pub(crate) program: &'a Path,
     pub(crate) port: u16,
     /// Who can sign in at first.
-    pub(crate) directory: Option<&'a Path>,
+    pub(crate) directories: &'a [PathBuf],
     /// Where the portal takes people back.
     pub(crate) callback: Option<&'a str>,
 }
@@ -36,7 +36,7 @@ impl IdentityProvider<'_> {
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
             .args(["--issuer", &issuer])
             .args(["--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET]);
-        if let Some(directory) = self.directory {
+        for directory in self.directories {
             server.arg("--directory").arg(directory);
         }
         if let Some(callback) = self.callback {

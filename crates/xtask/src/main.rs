@@ -55,11 +55,12 @@ use crate::run::Run;
 const HELP: &str = "\
 Developer commands of Employer Portal
 
-  cargo xtask up [--reset] [--release] [--redis memory|single] [--port PORT]
+  cargo xtask up [--reset] [--release] [--load] [--redis memory|single] [--port PORT]
       Runs the portal with demo data on http://localhost:8080. Installs PostgreSQL when it is
       missing, keeps a private database in .dev/ and reuses it the next time. Ctrl-C ends it all.
         --reset            delete the private data first and start over
         --release          optimized build
+        --load             300,000 generated jobs in 500 tenants beside the demo data
         --redis single     use a private redis-server instead of the in-process provider
         --port PORT        the portal's port (default 8080)
 

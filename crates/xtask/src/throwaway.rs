@@ -83,7 +83,7 @@ pub(crate) fn start_identity_provider(
     program: &Path,
 ) -> Outcome<String> {
     let port = ports::scattered(random_number()?)?;
-    let server = IdentityProvider { program, port, directory: None, callback: None };
+    let server = IdentityProvider { program, port, directories: &[], callback: None };
     run.progress.stage("Starting dev-auth0 (throw-away)", || server.start(services))
 }
 

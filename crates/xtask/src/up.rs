@@ -34,6 +34,13 @@ const START: Duration = Duration::from_secs(60);
 /// The people of the demo tenants, in dev-auth0's format.
 const PEOPLE: &str = "crates/employer-store/demo/people.json";
 
+/// The people of the largest generated tenant, written when its data is loaded.
+const LOAD_PEOPLE: &str = ".dev/load-people.json";
+
+/// What `--load` generates: the sizes of tenants follow Zipf's law.
+const LOAD: [&str; 8] =
+    ["seed", "--jobs", "300000", "--tenants", "500", "--zipf", "--people", LOAD_PEOPLE];
+
 /// What stays in the private folder when all else is deleted: what guards the folder itself.
 const GUARDS: [&str; 2] = ["lock", "watchdog.lock"];
 
@@ -42,6 +49,7 @@ const GUARDS: [&str; 2] = ["lock", "watchdog.lock"];
 pub(crate) struct Options {
     reset: bool,
     release: bool,
+    load: bool,
     redis: bool,
     port: Option<u16>,
 }
@@ -54,6 +62,7 @@ impl Options {
             match argument {
                 "--reset" => options.reset = true,
                 "--release" => options.release = true,
+                "--load" => options.load = true,
                 "--redis" => {
                     options.redis = match arguments.next() {
                         Some("memory") => false,
@@ -249,10 +258,14 @@ impl Installation<'_> {
     }
 
     fn load_data(&mut self, portal: &Path, environment: &Environment) -> Outcome<()> {
-        for (title, name, arguments) in [
+        let mut steps = vec![
             ("Migrating the database", "migrate", &["migrate"][..]),
             ("Loading the demo data", "seed", &["seed", "--demo"][..]),
-        ] {
+        ];
+        if self.options.load {
+            steps.push(("Generating 300,000 jobs (minutes the first time)", "load", &LOAD[..]));
+        }
+        for (title, name, arguments) in steps {
             let mut program = self.portal(portal, environment);
             program.args(arguments);
             self.run
@@ -276,11 +289,17 @@ impl Installation<'_> {
         let server = IdentityProvider {
             program,
             port: addresses.identity_provider,
-            directory: Some(&self.run.checkout.join(PEOPLE)),
+            directories: &self.people(),
             callback: Some(&addresses.callback()),
         };
         let title = format!("Starting dev-auth0 on port {}", server.port);
         self.run.progress.stage(&title, || server.start(&mut self.services)).map(drop)
+    }
+
+    /// The files that say who can sign in.
+    fn people(&self) -> Vec<PathBuf> {
+        let files = [PEOPLE, LOAD_PEOPLE].into_iter().take(1 + usize::from(self.options.load));
+        files.map(|file| self.run.checkout.join(file)).collect()
     }
 
     fn start_portal(
@@ -311,10 +330,10 @@ impl Installation<'_> {
              settings      .dev/portal.env (connection strings and keys; keep it private)\n  \
              logs          .dev/logs/"
         ));
-        let people = fs::read_to_string(self.run.checkout.join(PEOPLE)).unwrap_or_default();
-        if let Some(lines) = people::table(&people) {
-            say("\nWho can sign in (choose a name on the sign-in page, there are no passwords)\n");
-            for line in lines {
+        say("\nWho can sign in (choose a name on the sign-in page, there are no passwords)\n");
+        for file in self.people() {
+            let people = fs::read_to_string(file).unwrap_or_default();
+            for line in people::table(&people).unwrap_or_default() {
                 say(&format!("  {line}"));
             }
         }

@@ -1,6 +1,8 @@
 //! `portal migrate` and `portal seed`.
 
-use employer_store::seed::{LoadPlan, SeedError, SeedProgress, SeedReport};
+use employer_store::seed::{
+    DirectoryPerson, LoadPlan, SeedError, SeedProgress, SeedReport, SignInDirectory,
+};
 use employer_store::{migrate as migrations, seed as seeding};
 use tenancy::{Clock, SystemClock};
 
@@ -26,7 +28,7 @@ pub(crate) struct SeedArguments {
     /// The number that decides every generated row.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Write the generated people to this file, in dev-auth0's format.
+    /// Write the people of the largest tenant to this file, in dev-auth0's format.
     #[arg(long, value_name = "FILE")]
     people: Option<std::path::PathBuf>,
 }
@@ -59,11 +61,21 @@ pub(crate) fn seed(variables: &Variables, arguments: &SeedArguments) -> Result<(
         seeding::generate_load(&settings.database, &plan, now, progress).await.map_err(fault)
     })?;
     if let Some(path) = &arguments.people {
-        let people = serde_json::to_vec_pretty(&report.directory)
+        let people = serde_json::to_vec_pretty(&largest_tenant(&report))
             .map_err(|error| CommandError::Output(error.into()))?;
         std::fs::write(path, people).map_err(CommandError::Output)?;
     }
     tell(&report)
+}
+
+/// The largest tenant and those of its people that belong to no other.
+fn largest_tenant(report: &SeedReport) -> SignInDirectory {
+    let Some((organization, people)) = report.largest() else { return SignInDirectory::default() };
+    let belongs_here_only = |person: &&&DirectoryPerson| person.memberships.len() == 1;
+    SignInDirectory {
+        organizations: vec![organization.clone()],
+        people: people.iter().filter(belongs_here_only).map(|person| (*person).clone()).collect(),
+    }
 }
 
 fn fault(error: SeedError) -> CommandError {

@@ -362,8 +362,8 @@ mod tests {
     #[test]
     fn options_are_understood_in_both_spellings() {
         assert_eq!(parse("").unwrap(), Options::default());
-        let all = Options { reset: true, release: true, redis: true, port: Some(9000) };
-        assert_eq!(parse("--reset --release --redis single --port 9000").unwrap(), all);
+        let all = Options { reset: true, release: true, load: true, redis: true, port: Some(9000) };
+        assert_eq!(parse("--reset --release --load --redis single --port 9000").unwrap(), all);
         assert_eq!(parse("--release --port=9000 --redis=single --reset").unwrap(), all);
     }
 

@@ -1,5 +1,10 @@
 //! `cargo xtask up`: from a machine with only Rust to a running portal.
 
+mod options;
+
+pub(crate) use self::options::Options;
+use self::options::RedisMode;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,49 +48,6 @@ const LOAD: [&str; 8] =
 
 /// What stays in the private folder when all else is deleted: what guards the folder itself.
 const GUARDS: [&str; 2] = ["lock", "watchdog.lock"];
-
-/// What the command line asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Options {
-    reset: bool,
-    release: bool,
-    load: bool,
-    redis: bool,
-    port: Option<u16>,
-}
-
-impl Options {
-    pub(crate) fn parse(arguments: &[String]) -> Outcome<Self> {
-        let mut options = Self::default();
-        let mut arguments = arguments.iter().flat_map(|argument| argument.splitn(2, '='));
-        while let Some(argument) = arguments.next() {
-            match argument {
-                "--reset" => options.reset = true,
-                "--release" => options.release = true,
-                "--load" => options.load = true,
-                "--redis" => {
-                    options.redis = match arguments.next() {
-                        Some("memory") => false,
-                        Some("single") => true,
-                        _ => return Err(Failure::new("--redis is either memory or single")),
-                    }
-                }
-                "--port" => {
-                    let port = arguments.next().and_then(|port| port.parse().ok());
-                    options.port =
-                        Some(port.filter(|port| *port > 0).ok_or_else(|| {
-                            Failure::new("--port needs a number from 1 to 65535")
-                        })?);
-                }
-                other => {
-                    return Err(Failure::new(format!("`up` does not know `{other}`"))
-                        .advise("`cargo xtask help` lists what it knows"));
-                }
-            }
-        }
-        Ok(options)
-    }
-}
 
 /// A private installation while it is put together.
 struct Installation<'a> {
@@ -217,7 +179,7 @@ impl Installation<'_> {
     }
 
     fn start_redis(&mut self, home: &Path) -> Outcome<RedisChoice> {
-        if !self.options.redis {
+        if self.options.redis == RedisMode::Memory {
             return Ok(RedisChoice::Memory);
         }
         let program = install::redis(self.run)?;
@@ -296,10 +258,11 @@ impl Installation<'_> {
         self.run.progress.stage(&title, || server.start(&mut self.services)).map(drop)
     }
 
-    /// The files that say who can sign in.
+    /// The files that say who can sign in: load data that is there has people also when this run
+    /// did not ask for it.
     fn people(&self) -> Vec<PathBuf> {
-        let files = [PEOPLE, LOAD_PEOPLE].into_iter().take(1 + usize::from(self.options.load));
-        files.map(|file| self.run.checkout.join(file)).collect()
+        let files = [PEOPLE, LOAD_PEOPLE].map(|file| self.run.checkout.join(file));
+        files.into_iter().filter(|file| file.exists()).collect()
     }
 
     fn start_portal(
@@ -346,33 +309,6 @@ impl Installation<'_> {
             self.run.interrupt.check()?;
             self.services.check()?;
             thread::sleep(POLL);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Outcome<Options> {
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Options::parse(&words)
-    }
-
-    #[test]
-    fn options_are_understood_in_both_spellings() {
-        assert_eq!(parse("").unwrap(), Options::default());
-        let all = Options { reset: true, release: true, load: true, redis: true, port: Some(9000) };
-        assert_eq!(parse("--reset --release --load --redis single --port 9000").unwrap(), all);
-        assert_eq!(parse("--release --port=9000 --redis=single --reset").unwrap(), all);
-    }
-
-    #[test]
-    fn nonsense_is_refused() {
-        for line in
-            ["--port", "--port 0", "--port 70000", "--redis cluster", "--redis", "--fast", "x"]
-        {
-            assert!(parse(line).is_err(), "{line}");
         }
     }
 }

@@ -81,10 +81,9 @@ fn check_dependencies(run: &Run, options: &Options) -> Outcome<()> {
         })?;
     }
     run.progress.stage("Licences, bans and sources of dependencies", || {
-        cargo(
-            run,
-            &["deny", "--workspace", "--all-features", "check", "licenses", "bans", "sources"],
-        )
+        let mut arguments = vec!["deny", "--workspace", "check", "--hide-inclusion-graph"];
+        arguments.extend(["licenses", "bans", "sources"]);
+        cargo(run, &arguments)
     })
 }
 

@@ -22,7 +22,8 @@ struct Target {
     expires: bool,
 }
 
-/// What an event of a tenant drops.
+/// What an event of a tenant drops. An event that does not say which entity it happened to may
+/// have happened to any: the whole feature goes.
 fn targets(scope: &TenantScope, kind: EventKind, subject: Option<Uuid>) -> BTreeSet<Target> {
     if kind == EventKind::TenantSuspended {
         return BTreeSet::from([Target { key: scope.tenant_generation_key(), expires: false }]);
@@ -32,11 +33,18 @@ fn targets(scope: &TenantScope, kind: EventKind, subject: Option<Uuid>) -> BTree
         if !operation.policy().dropped_by.contains(&kind) {
             continue;
         }
-        let entity = operation
-            .entity_kind()
-            .and_then(|entity_kind| Some(Tag::entity(entity_kind, subject?)));
+        let feature = operation.feature();
+        let entity = match (operation.entity_kind(), subject) {
+            (Some(kind), Some(subject)) => Some(Tag::entity(kind, subject)),
+            (Some(_), None) => {
+                let key = scope.feature_generation_key(feature);
+                targets.insert(Target { key, expires: false });
+                None
+            }
+            (None, _) => None,
+        };
         for tag in operation.own_tag().into_iter().chain(entity) {
-            let key = scope.tag_generation_key(operation.feature(), &tag);
+            let key = scope.tag_generation_key(feature, &tag);
             targets.insert(Target { key, expires: true });
         }
     }
@@ -130,6 +138,13 @@ mod tests {
                 "tenant:{org_a:search}:!t:job-facets",
             ]
         );
+    }
+
+    #[test]
+    fn an_event_that_names_no_job_drops_all_of_them() {
+        let targets = targets(&scope(), EventKind::JobUpdated, None);
+        let feature = Target { key: "tenant:{org_a:jobs}:!g".to_owned(), expires: false };
+        assert!(targets.contains(&feature), "{targets:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,11 +13,14 @@ use sha2::{Digest, Sha256};
 use tenancy::{Clock, EventKind, Tag, TenantKey, TenantScope};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::envelope::Envelope;
-use crate::flight::{Boarding, FlightError, FlightKey, FlightOutcome, Flights, Pilot, wait_for};
+use crate::flight::{
+    Basis, Boarding, FlightError, FlightKey, FlightOutcome, Flights, Pilot, wait_for,
+};
 use crate::generation::Dependencies;
 use crate::invalidation;
 use crate::registry::Operation;
@@ -134,6 +138,9 @@ struct Inner {
     statistics: Statistics,
     loads: Arc<Semaphore>,
     tasks: TaskTracker,
+    /// Invalidations that this process has begun, whatever came of them.
+    invalidations: AtomicU64,
+    started: Instant,
 }
 
 /// What the provider said about a key.
@@ -160,6 +167,8 @@ impl TenantCache {
                 statistics: Statistics::default(),
                 loads,
                 tasks: TaskTracker::new(),
+                invalidations: AtomicU64::new(0),
+                started: Instant::now(),
             }),
         }
     }
@@ -202,7 +211,8 @@ impl TenantCache {
             }
         };
         let outcome = if generations.is_some() { Outcome::Miss } else { Outcome::Bypass };
-        let flight = FlightKey { key: key.as_str().to_owned(), generations };
+        let basis = generations.map_or_else(|| self.without_generations(), Basis::Generations);
+        let flight = FlightKey { key: key.as_str().to_owned(), basis };
         let landing = match self.inner.flights.board(flight) {
             Boarding::Passenger(landing) => landing,
             Boarding::Pilot(pilot) => {
@@ -228,7 +238,8 @@ impl TenantCache {
         kind: EventKind,
         subject: Option<Uuid>,
     ) -> Result<(), RedisError> {
-        let Inner { provider, clock, statistics, .. } = &*self.inner;
+        let Inner { provider, clock, statistics, invalidations, .. } = &*self.inner;
+        invalidations.fetch_add(1, Ordering::SeqCst);
         invalidation::invalidate(provider.as_ref(), clock.as_ref(), scope, kind, subject)
             .await
             .inspect(|()| statistics.invalidated())
@@ -263,6 +274,16 @@ impl TenantCache {
     pub async fn drain(&self) {
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+    }
+
+    /// What readers share a load by while no generations can be had. The writer who has been
+    /// answered reads under a new number, whether or not the provider took the invalidation.
+    fn without_generations(&self) -> Basis {
+        let Inner { invalidations, started, .. } = &*self.inner;
+        Basis::Unknown {
+            invalidations: invalidations.load(Ordering::SeqCst),
+            second: started.elapsed().as_secs(),
+        }
     }
 
     async fn read(&self, key: &TenantKey, dependencies: &Dependencies) -> Result<Read, RedisError> {
@@ -326,7 +347,7 @@ impl TenantCache {
         let limit = self.inner.settings.load_timeout;
         let permit = tokio::time::timeout(limit, self.inner.loads.acquire());
         let Ok(Ok(_permit)) = permit.await else { return Err(FlightError::TimedOut) };
-        let started = tokio::time::Instant::now();
+        let started = Instant::now();
         let result = tokio::time::timeout(limit, load()).await;
         let failed = !matches!(result, Ok(Ok(_)));
         self.inner.statistics.loaded(scope.org(), operation, started.elapsed(), failed);
@@ -339,13 +360,13 @@ impl TenantCache {
         let body = serde_json::to_vec(&loaded.value).map_err(|_| FlightError::Unserializable)?;
         let body = Bytes::from(body);
         let etag = entity_tag(&body);
-        let outcome = match &flight.generations {
-            Some(generations) => {
+        let outcome = match &flight.basis {
+            Basis::Generations(generations) => {
                 let value = (generations.as_slice(), etag.as_str(), body.clone());
                 self.store(&flight.key, value, scope, operation, loaded.not_after).await;
                 Outcome::Miss
             }
-            None => Outcome::Bypass,
+            Basis::Unknown { .. } => Outcome::Bypass,
         };
         Ok(Some(CachedAnswer { body, etag, outcome, age: Duration::ZERO }))
     }

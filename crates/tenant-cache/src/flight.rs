@@ -1,4 +1,4 @@
-//! One load at a time for a key and the generations it was asked under.
+//! One load at a time for a key and what its readers know of invalidations.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -23,13 +23,23 @@ pub(crate) enum FlightError {
     Unserializable,
 }
 
-/// Identifies a load. Readers share one only if they saw the same generations, so that nobody who
-/// came after an invalidation is given what began before it.
+/// Identifies a load. Readers share one only if they know of the same invalidations, so that
+/// nobody who came after one is given what began before it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlightKey {
     pub(crate) key: String,
-    /// `None` while the provider does not answer: those loads are never stored.
-    pub(crate) generations: Option<Vec<Stamp>>,
+    pub(crate) basis: Basis,
+}
+
+/// What a reader knows of invalidations when it asks for a load.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Basis {
+    /// The generations in force; what is loaded is stored under them.
+    Generations(Vec<Stamp>),
+    /// No generations could be had; what is loaded is never stored. This process knows its own
+    /// invalidations, those that failed included; what others did is bounded by the second in
+    /// which the load began.
+    Unknown { invalidations: u64, second: u64 },
 }
 
 type Landing = watch::Receiver<Option<FlightOutcome>>;

@@ -11,7 +11,8 @@
 //! - **One load for a key and its generations** at a time in the process. A reader who came after
 //!   an invalidation never joins a load that began before it.
 //! - **An error of the provider is not a miss**: the answer then comes from the loader, behind a
-//!   limit on concurrent loads, and is marked [`Outcome::Bypass`].
+//!   limit on concurrent loads, and is marked [`Outcome::Bypass`]. Readers share such a load for a
+//!   second at most, and never across an invalidation that this process has tried.
 //! - What is cached, for how long, and which event drops it, is one table: [`registry`].
 //!
 //! ```

@@ -24,6 +24,9 @@ use crate::invalidator::Invalidator;
 use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::workers::JobExpiry;
 
+/// Longest time for one such check.
+const VERIFY_DEADLINE: Duration = Duration::from_secs(10);
+
 /// Longest pause between two attempts to check the database at start.
 const MAX_VERIFY_PAUSE: Duration = Duration::from_secs(2);
 
@@ -112,20 +115,21 @@ pub(crate) async fn verify_database(
 ) -> Result<(), StoreError> {
     let mut pause = Duration::from_millis(100);
     loop {
-        let verified = match state.db.verify().await {
-            Ok(()) => worker_db.verify().await,
-            Err(error) => Err(error),
+        let verify = async {
+            state.db.verify().await?;
+            worker_db.verify().await
         };
-        match verified {
-            Ok(()) => {
+        match tokio::time::timeout(VERIFY_DEADLINE, verify).await {
+            Err(_elapsed) => tracing::warn!("Postgres does not answer; it is asked again"),
+            Ok(Ok(())) => {
                 state.lifecycle.set_ready();
                 tracing::info!("the portal is ready");
                 return Ok(());
             }
-            Err(error) if error.is_unavailable() => {
+            Ok(Err(error)) if error.is_unavailable() => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "waiting for Postgres");
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 stop.cancel();
                 return Err(error);
             }

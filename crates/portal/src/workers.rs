@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use employer_store::{WorkerDb, idempotency, jobs};
 use tenancy::Clock;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Pause between two removals of stored answers whose time is over.
 const IDEMPOTENCY_CLEANUP: Duration = Duration::from_secs(600);
+
+/// Longest wait for one of these jobs: a database that went away without a word must not end them.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Closes jobs whose last day has passed. The relay does what follows from it.
 #[derive(Debug)]
@@ -30,9 +33,13 @@ impl JobExpiry {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            self.close_expired().await;
+            if timeout(DEADLINE, self.close_expired()).await.is_err() {
+                tracing::warn!("closing jobs took too long and was given up");
+            }
             if Instant::now() >= next_cleanup {
-                self.forget_old_answers().await;
+                if timeout(DEADLINE, self.forget_old_answers()).await.is_err() {
+                    tracing::warn!("removing old answers took too long and was given up");
+                }
                 next_cleanup = Instant::now() + IDEMPOTENCY_CLEANUP;
             }
         }

@@ -45,19 +45,23 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
     );
 
     let outcome = server.await.map_err(CommandError::Server);
+    // The relay ends after the last write has reported to it. A write whose worker thread is gone
+    // already is gone too; its events are rows, if it was committed, and are repeated elsewhere.
+    let leftovers = async {
+        portal.state.writes.drain().await;
+        portal.state.cache.drain().await;
+    };
+    if tokio::time::timeout(TASKS_GRACE, leftovers).await.is_err() {
+        tracing::warn!("writes or loads were still running at the end of their grace");
+    }
     stop.cancel();
     tasks.close();
     if tokio::time::timeout(TASKS_GRACE, tasks.wait()).await.is_err() {
         tracing::warn!("tasks were still running at the end of their grace");
     }
-    // What a write has begun is finished even when its caller has gone.
-    let leftovers = async {
-        portal.state.writes.drain().await;
-        portal.state.cache.drain().await;
-        tokio::join!(portal.state.db.close(), portal.worker_db.close());
-    };
-    if tokio::time::timeout(TASKS_GRACE, leftovers).await.is_err() {
-        tracing::warn!("writes or loads were still running at the end of their grace");
+    let closing = async { tokio::join!(portal.state.db.close(), portal.worker_db.close()) };
+    if tokio::time::timeout(TASKS_GRACE, closing).await.is_err() {
+        tracing::warn!("connections were still in use at the end of their grace");
     }
     tracing::info!("the portal has stopped");
     // A database that is not fit for serving is the reason to stop, and the exit code says so.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use employer_store::{OutboxEvent, StoreError, WorkerDb, outbox};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +18,11 @@ const ACKNOWLEDGEMENT_QUEUE: usize = 1_024;
 
 /// Longest pause between two attempts while the database or a handler fails.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+/// Longest time for one step, a batch of acknowledgements or of repetitions: a database that went
+/// away without a word, or a handler that hangs, must not end the relay. The claim's transaction is
+/// dropped with the step, so the rows are free for the next one.
+const STEP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What is to be done about an event.
 #[async_trait]
@@ -131,7 +137,7 @@ impl Relay {
                 () = stop.cancelled() => break,
                 _ = ticks.tick() => {}
             }
-            match self.turn().await {
+            match self.turn(&stop).await {
                 Ok(()) => backoff = Duration::ZERO,
                 Err(error) => {
                     self.statistics.failures.fetch_add(1, Ordering::Relaxed);
@@ -151,10 +157,15 @@ impl Relay {
         }
     }
 
-    /// One look at everything that waits.
-    async fn turn(&mut self) -> Result<(), TurnError> {
-        self.acknowledge().await?;
-        while self.repeat_undone().await? == usize::from(self.settings.batch) {}
+    /// One look at everything that waits; a stop ends it between two batches.
+    async fn turn(&mut self, stop: &CancellationToken) -> Result<(), TurnError> {
+        timeout(STEP_DEADLINE, self.acknowledge()).await??;
+        while !stop.is_cancelled() {
+            let repeated = timeout(STEP_DEADLINE, self.repeat_undone()).await??;
+            if repeated < usize::from(self.settings.batch) {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -198,4 +209,6 @@ enum TurnError {
     Store(#[from] StoreError),
     #[error("an event could not be handled")]
     Handler(#[from] HandlerError),
+    #[error("a batch took longer than {} s", STEP_DEADLINE.as_secs())]
+    TooSlow(#[from] Elapsed),
 }

@@ -14,6 +14,9 @@ use crate::error::StoreError;
 /// it saves.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
+/// Longest wait for a look-up by key. Whoever keeps such an answer counts on it.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
 /// How to reach the database in one role.
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
@@ -83,9 +86,20 @@ pub(crate) fn pool(
         .connect_lazy_with(options))
 }
 
+/// Waits for an answer that is small and quick to make, no longer than [`ANSWER_DEADLINE`]: the
+/// server's own time limit does not help against a server that went away without a word.
+pub(crate) async fn within_deadline<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(ANSWER_DEADLINE, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(elapsed) => Err(StoreError::Unavailable(sqlx::Error::Io(elapsed.into()))),
+    }
+}
+
 /// One round trip, timed.
 pub(crate) async fn ping(pool: &PgPool) -> Result<Duration, StoreError> {
     let started = Instant::now();
-    sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(pool).await?;
+    within_deadline(sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(pool)).await?;
     Ok(started.elapsed())
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenancy::{OrgId, Role, TenantId, UserId};
 use uuid::Uuid;
 
+use crate::database::within_deadline;
 use crate::error::StoreError;
 use crate::outbox::read_org;
 use crate::tenant_db::TenantDb;
@@ -117,7 +118,7 @@ pub async fn find_membership(
     subject: &str,
     org: &OrgId,
 ) -> Result<Option<Membership>, StoreError> {
-    let row = sqlx::query!(
+    let query = sqlx::query!(
         r#"SELECT tenant_id AS "tenant_id!", org_id AS "org_id!", user_id AS "user_id!",
                   role AS "role!", role_version AS "role_version!", user_name AS "user_name!",
                   user_email AS "user_email!", tenant_name AS "tenant_name!",
@@ -126,9 +127,8 @@ pub async fn find_membership(
            FROM resolve_membership($1, $2)"#,
         without_nul(subject),
         org.as_str(),
-    )
-    .fetch_optional(db.pool())
-    .await?;
+    );
+    let row = within_deadline(query.fetch_optional(db.pool())).await?;
     row.map(|row| {
         Ok(Membership {
             tenant: TenantId::from_uuid(row.tenant_id),
@@ -157,13 +157,12 @@ pub async fn list_organizations(
     db: &TenantDb,
     subject: &str,
 ) -> Result<Vec<OrganizationOfUser>, StoreError> {
-    let rows = sqlx::query!(
+    let query = sqlx::query!(
         r#"SELECT org_id AS "org_id!", name AS "name!", slug AS "slug!", role AS "role!"
            FROM list_organizations($1)"#,
         without_nul(subject),
-    )
-    .fetch_all(db.pool())
-    .await?;
+    );
+    let rows = within_deadline(query.fetch_all(db.pool())).await?;
     rows.into_iter()
         .map(|row| {
             Ok(OrganizationOfUser {
@@ -188,16 +187,15 @@ pub async fn record_sign_in(
     let name: String = without_nul(name).trim().chars().take(MAX_NAME_CHARS).collect();
     let email = without_nul(email).trim().to_owned();
     let email = if email.chars().count() > MAX_EMAIL_CHARS { String::new() } else { email };
-    let signed_in = sqlx::query_scalar!(
+    let query = sqlx::query_scalar!(
         r#"SELECT record_sign_in AS "user_id!" FROM record_sign_in($1, $2, $3, $4, $5)"#,
         without_nul(subject),
         org.as_str(),
         name,
         email,
         Uuid::now_v7(),
-    )
-    .fetch_optional(db.pool())
-    .await?;
+    );
+    let signed_in = within_deadline(query.fetch_optional(db.pool())).await?;
     match signed_in {
         Some(_) => find_membership(db, subject, org).await,
         None => Ok(None),

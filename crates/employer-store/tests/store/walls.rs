@@ -54,6 +54,8 @@ async fn the_predicate_alone_keeps_tenants_apart() {
     ];
     for filter in filters {
         let expected: &[_] = if filter.text.is_some() { &[] } else { &[our_job.id] };
+        let count = jobs::count_jobs(&mut tx, JobView::All, &filter).await.unwrap();
+        assert_eq!(count, i64::try_from(expected.len()).unwrap());
         let facets = jobs::job_facets(&mut tx, JobView::All, &filter).await.unwrap();
         assert_eq!(
             facets.status.iter().map(|f| f.count).sum::<i64>(),

@@ -22,6 +22,9 @@ use crate::error::{ApiError, ErrorCode};
 use crate::extract::IdempotencyKey;
 use crate::state::PortalState;
 
+/// Longest time for what a write does before its commit. Past it nothing has happened.
+const WORK_DEADLINE: Duration = Duration::from_secs(20);
+
 /// Longest wait for a commit and its invalidations; past it the caller learns that the outcome is
 /// not known, while both go on.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
@@ -170,6 +173,34 @@ pub(crate) async fn write_once<W>(
 where
     W: AsyncFnOnce(&mut TenantTx) -> Result<Answer, ApiError>,
 {
+    let prepared = tokio::time::timeout(WORK_DEADLINE, prepare(state, attempt, work)).await;
+    match prepared.map_err(ApiError::unavailable)?? {
+        Prepared::Replay(answer) => {
+            Ok(answer.with_header("Idempotency-Replayed", "true").into_response())
+        }
+        Prepared::Fresh(tx, answer) => {
+            state.writes.commit(tx).await?;
+            Ok(answer.into_response())
+        }
+    }
+}
+
+/// What is left to do about an attempt.
+enum Prepared {
+    /// Give the first answer again.
+    Replay(Answer),
+    /// Commit, then answer.
+    Fresh(TenantTx, Answer),
+}
+
+async fn prepare<W>(
+    state: &PortalState,
+    attempt: Attempt<'_>,
+    work: W,
+) -> Result<Prepared, ApiError>
+where
+    W: AsyncFnOnce(&mut TenantTx) -> Result<Answer, ApiError>,
+{
     let mut tx = state.db.begin(attempt.scope, attempt.actor).await?;
     let key = attempt.key.0.as_deref();
     // Two people may choose the same key; each has their own attempts.
@@ -178,8 +209,7 @@ where
         match idempotency::begin(&mut tx, &route, key, &attempt.digest).await? {
             Idempotency::Fresh => {}
             Idempotency::Replay(stored) => {
-                let answer = Answer::from_stored(stored)?;
-                return Ok(answer.with_header("Idempotency-Replayed", "true").into_response());
+                return Answer::from_stored(stored).map(Prepared::Replay);
             }
             Idempotency::Mismatch => return Err(mismatch()),
             Idempotency::InFlight => return Err(in_flight()),
@@ -191,8 +221,7 @@ where
         let stored = answer.to_stored();
         idempotency::store(&mut tx, &route, key, &attempt.digest, &stored, expires_at).await?;
     }
-    state.writes.commit(tx).await?;
-    Ok(answer.into_response())
+    Ok(Prepared::Fresh(tx, answer))
 }
 
 fn mismatch() -> ApiError {

@@ -90,11 +90,15 @@ impl<T> Kept<T> {
         load: impl AsyncFnOnce() -> Result<T, OidcError>,
     ) -> Result<Option<Arc<T>>, OidcError> {
         let mut attempts = self.attempts.lock().await;
+        if is_within(attempts.failed_at, PAUSE_AFTER_FAILURE) {
+            return Err(OidcError::Unavailable(FetchError::JustFailed));
+        }
         if is_within(attempts.forced_at, FORCED_AT_MOST_EVERY) {
             return Ok(self.peek());
         }
+        let document = self.fetch(&mut attempts, load).await?;
         attempts.forced_at = Some(Instant::now());
-        self.fetch(&mut attempts, load).await.map(Some)
+        Ok(Some(document))
     }
 
     /// The kept document, of whatever usable age, without fetching anything.
@@ -212,5 +216,10 @@ mod tests {
         advance(FORCED_AT_MOST_EVERY).await;
         assert!(kept.refetch(async || Err(away())).await.is_err());
         assert_eq!(*kept.get(async || panic!("it is fresh")).await.unwrap(), 2);
+        // A failure says nothing about the name, neither at once nor after the pause.
+        let refused = kept.refetch(async || panic!("no attempt is due")).await;
+        assert!(matches!(refused, Err(OidcError::Unavailable(FetchError::JustFailed))));
+        advance(PAUSE_AFTER_FAILURE).await;
+        assert_eq!(*kept.refetch(async || Ok(3)).await.unwrap().unwrap(), 3);
     }
 }

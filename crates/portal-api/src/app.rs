@@ -4,18 +4,19 @@
 //!
 //! 1. `edge`: names the request, opens its span, turns errors into problem bodies, sets the common
 //!    headers, writes the one log line of an error.
-//! 2. the session middleware, around the routes that know people. Health and documents are
+//! 2. `refuse_while_starting`, around everything that needs a database or a session.
+//! 3. the session middleware, around the routes that know people. Health and documents are
 //!    answered without it, so that they need no session store.
-//! 3. the resource; its handler's `Gated` checks session, CSRF token and permission before it
+//! 4. the resource; its handler's `Gated` checks session, CSRF token and permission before it
 //!    looks at what was sent.
 
 use std::io;
 use std::net::TcpListener;
 
-use actix_web::body::BoxBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::LOCATION;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
 use tenancy::Permission;
 
@@ -24,7 +25,7 @@ use crate::edge::{CommonHeaders, edge};
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::BodyLimits;
 use crate::jobs::{figures, item, list, transitions, write};
-use crate::state::PortalState;
+use crate::state::{Phase, PortalState};
 use crate::{docs, health};
 
 /// Who may call a route.
@@ -143,6 +144,7 @@ pub fn app(
         BodyLimits { bytes: settings.limits.json_bytes, timeout: settings.http.body_timeout };
     let sessions = web::scope("")
         .wrap(session_middleware(&state))
+        .wrap(from_fn(refuse_while_starting))
         .configure(configure_sessions)
         .default_service(web::to(refuse_path));
     App::new()
@@ -174,6 +176,19 @@ pub fn server(state: web::Data<PortalState>, listener: TcpListener) -> io::Resul
         .listen(listener)?
         .run();
     Ok(server)
+}
+
+/// Refuses until the database role and the tables have been checked: before, nobody knows whether
+/// the walls between tenants stand.
+async fn refuse_while_starting(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let state = request.app_data::<web::Data<PortalState>>();
+    if state.is_some_and(|state| state.lifecycle.phase() == Phase::Starting) {
+        return Err(ApiError::unavailable("the database has not been checked yet").into());
+    }
+    next.call(request).await
 }
 
 fn route(method: &str) -> Route {

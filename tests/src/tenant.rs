@@ -133,8 +133,26 @@ impl Tenant {
         browser
     }
 
-    /// Puts the member with this role on the team of a job, and tells the cache as a colleague's
-    /// request would have, by the outbox.
+    /// Suspends it, as an operator of the platform would.
+    pub async fn is_suspended(&self) {
+        let mut connection = self.world.superuser().await;
+        let update = sqlx::query("UPDATE tenants SET status = 'suspended' WHERE id = $1");
+        connection.execute(update.bind(self.id)).await.unwrap();
+    }
+
+    /// How often its audit trail tells of `action`.
+    pub async fn audited(&self, action: &str) -> i64 {
+        let mut connection = self.world.superuser().await;
+        let count = "SELECT count(*) FROM audit_log WHERE tenant_id = $1 AND action = $2";
+        sqlx::query_scalar(count)
+            .bind(self.id)
+            .bind(action)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+    }
+
+    /// Puts the member with this role on the team of a job. Nobody tells the cache.
     pub async fn assigns(&self, role: Role, job: &str, access: &str) {
         let job: Uuid = job.parse().unwrap();
         let mut connection = self.world.superuser().await;

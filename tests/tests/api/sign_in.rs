@@ -193,6 +193,22 @@ async fn whoever_is_no_member_of_the_tenant_stays_out() {
 }
 
 #[tokio::test]
+async fn a_suspended_organization_signs_nobody_in_and_its_trail_says_so() {
+    let world = World::shared().await;
+    let tenant = world.tenant().await;
+    let portal = Portal::spawn(&world.databases, Redis::Memory).await;
+    tenant.signs_in(&portal, Role::Recruiter).await;
+    assert_eq!(tenant.audited("authn_login_success").await, 1);
+    tenant.is_suspended().await;
+    let mut browser = portal.browser();
+    let subject = tenant.subject(Role::Admin);
+    let answer = browser.goes_through_login(&world.provider, &subject, &tenant.org).await;
+    answer.expect_problem(403, "forbidden");
+    assert!(!browser.cookies().contains_key("__Host-portal"));
+    assert_eq!(tenant.audited("authn_login_success").await, 1);
+}
+
+#[tokio::test]
 async fn unsafe_requests_need_the_sessions_own_token() {
     let world = World::shared().await;
     let tenant = world.tenant().await;

@@ -103,11 +103,13 @@ async fn sign_in(
 ) -> Result<SessionRecord, ApiError> {
     let name = identity.name.as_deref().unwrap_or_default();
     let email = identity.email.as_deref().unwrap_or_default();
-    let recorded = identity::record_sign_in(&state.db, &identity.subject, org, name, email).await?;
-    let membership = recorded.ok_or_else(|| {
-        ApiError::new(ErrorCode::Forbidden, "The account is not a member of this organization.")
-    })?;
-    membership::refuse_suspended(membership::data_of(&membership).tenant_status)?;
+    // Looked up before it is recorded: the audit trail must not tell of a sign-in that is refused.
+    let subject = &identity.subject;
+    let found = identity::find_membership(&state.db, subject, org).await?;
+    let status = membership::data_of(&found.ok_or_else(not_a_member)?).tenant_status;
+    membership::refuse_suspended(status)?;
+    let recorded = identity::record_sign_in(&state.db, subject, org, name, email).await?;
+    let membership = recorded.ok_or_else(not_a_member)?;
     let created_at = state.clock.now();
     let record = SessionRecord {
         user: membership.user,
@@ -123,6 +125,10 @@ async fn sign_in(
     };
     membership::refresh_snapshot(state, &record, &membership).await;
     Ok(record)
+}
+
+fn not_a_member() -> ApiError {
+    ApiError::new(ErrorCode::Forbidden, "The account is not a member of this organization.")
 }
 
 /// When the session ends: after our own longest time, or earlier where the identity provider

@@ -50,7 +50,7 @@ pub(super) async fn refresh_snapshot(
     }
 }
 
-/// Refuses whoever may not work in their organization for now.
+/// Refuses whoever may not work in their organization.
 pub(super) fn refuse_suspended(status: TenantStatus) -> Result<(), ApiError> {
     match status {
         TenantStatus::Active => Ok(()),

@@ -42,11 +42,11 @@ mod tests {
 
     #[test]
     fn each_checkout_out_of_reach_has_a_folder_of_its_own() {
-        let one = of_checkout(Path::new("/root/portal"), false);
-        let other = of_checkout(Path::new("/root/portal2"), false);
+        let one = of_checkout(Path::new("/srv/portal"), false);
+        let other = of_checkout(Path::new("/srv/portal2"), false);
         assert!(one.starts_with("/var/tmp"), "{}", one.display());
         assert_ne!(one, other);
-        assert_eq!(one, outside(Path::new("/root/portal")));
+        assert_eq!(one, outside(Path::new("/srv/portal")));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Databases and tenants for tests, here and in the black-box suites.
 //!
-//! One database serves all tests of a schema: its name carries a hash of the roles and the
+//! One database serves most tests of a schema: its name carries a hash of the roles and the
 //! migrations, the first test process to need it makes it, the others wait for that. A test is
-//! alone by using tenants of its own.
+//! alone by using tenants of its own; one that works over all tenants has a database of its own.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -62,23 +62,35 @@ impl TestDatabase {
 
 /// Makes the database of this schema in the cluster of `superuser_url`, where it is not there yet.
 pub async fn provision_database(superuser_url: &str) -> Result<TestDatabase, StoreError> {
+    provision(superuser_url, &format!("portal_test_{:016x}", schema_hash())).await
+}
+
+/// The same for the tests of one `purpose` (letters and digits, 20 at most): nobody else's workers
+/// take their events.
+pub async fn provision_database_for(
+    superuser_url: &str,
+    purpose: &str,
+) -> Result<TestDatabase, StoreError> {
+    provision(superuser_url, &format!("portal_test_{:016x}_{purpose}", schema_hash())).await
+}
+
+async fn provision(superuser_url: &str, name: &str) -> Result<TestDatabase, StoreError> {
     let superuser = Url::parse(superuser_url).map_err(|_| StoreError::Address)?;
-    let name = format!("portal_test_{:016x}", schema_hash());
     let mut cluster = connect(superuser.as_str()).await?;
-    if !exists(&mut cluster, &name).await? {
+    if !exists(&mut cluster, name).await? {
         sqlx::query!("SELECT pg_advisory_lock($1)", PROVISIONING_LOCK)
             .execute(&mut cluster)
             .await?;
-        if !exists(&mut cluster, &name).await? {
-            build(&mut cluster, &superuser, &name).await?;
+        if !exists(&mut cluster, name).await? {
+            build(&mut cluster, &superuser, name).await?;
         }
     }
     cluster.close().await?;
     Ok(TestDatabase {
-        app_url: address(&superuser, "portal_app", &name)?,
-        owner_url: address(&superuser, "portal_owner", &name)?,
-        worker_url: address(&superuser, "portal_worker", &name)?,
-        superuser_url: with_database(&superuser, &name).into(),
+        app_url: address(&superuser, "portal_app", name)?,
+        owner_url: address(&superuser, "portal_owner", name)?,
+        worker_url: address(&superuser, "portal_worker", name)?,
+        superuser_url: with_database(&superuser, name).into(),
     })
 }
 

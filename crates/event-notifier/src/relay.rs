@@ -19,11 +19,6 @@ const ACKNOWLEDGEMENT_QUEUE: usize = 1_024;
 /// Longest pause between two attempts while the database or a handler fails.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// Longest time for one step, a batch of acknowledgements or of repetitions: a database that went
-/// away without a word, or a handler that hangs, must not end the relay. The claim's transaction is
-/// dropped with the step, so the rows are free for the next one.
-const STEP_DEADLINE: Duration = Duration::from_secs(30);
-
 /// What is to be done about an event.
 #[async_trait]
 pub trait EventHandler: Send + Sync + std::fmt::Debug {
@@ -45,11 +40,19 @@ pub struct RelaySettings {
     pub min_age: Duration,
     /// Most rows claimed at a time.
     pub batch: u16,
+    /// Longest time for one batch: a database that went away without a word, or a handler that
+    /// hangs, must not end the relay. The claim is dropped, so its rows are free again.
+    pub deadline: Duration,
 }
 
 impl Default for RelaySettings {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(250), min_age: Duration::from_secs(1), batch: 100 }
+        Self {
+            interval: Duration::from_millis(250),
+            min_age: Duration::from_secs(1),
+            batch: 100,
+            deadline: Duration::from_secs(30),
+        }
     }
 }
 
@@ -159,9 +162,10 @@ impl Relay {
 
     /// One look at everything that waits; a stop ends it between two batches.
     async fn turn(&mut self, stop: &CancellationToken) -> Result<(), TurnError> {
-        timeout(STEP_DEADLINE, self.acknowledge()).await??;
+        let deadline = self.settings.deadline;
+        timeout(deadline, self.acknowledge()).await??;
         while !stop.is_cancelled() {
-            let repeated = timeout(STEP_DEADLINE, self.repeat_undone()).await??;
+            let repeated = timeout(deadline, self.repeat_undone()).await??;
             if repeated < usize::from(self.settings.batch) {
                 break;
             }
@@ -209,6 +213,6 @@ enum TurnError {
     Store(#[from] StoreError),
     #[error("an event could not be handled")]
     Handler(#[from] HandlerError),
-    #[error("a batch took longer than {} s", STEP_DEADLINE.as_secs())]
+    #[error("a batch took too long")]
     TooSlow(#[from] Elapsed),
 }

@@ -194,5 +194,6 @@ fn relay_settings(tuning: &Tuning) -> RelaySettings {
         interval: Duration::from_millis(tuning.relay.interval_ms),
         min_age: Duration::from_millis(tuning.relay.min_age_ms),
         batch: tuning.relay.batch,
+        ..RelaySettings::default()
     }
 }

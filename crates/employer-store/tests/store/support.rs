@@ -16,17 +16,26 @@ pub(crate) struct Store {
     pub(crate) worker: WorkerDb,
 }
 
+#[expect(clippy::disallowed_methods, reason = "the runner of the tests says where the server is")]
+fn server() -> String {
+    std::env::var("PORTAL_TEST_PG_SUPERUSER_URL").expect(
+        "no PostgreSQL to test with: run `cargo xtask test`, which starts one and sets \
+         PORTAL_TEST_PG_SUPERUSER_URL",
+    )
+}
+
 impl Store {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the runner of the tests says where the server is"
-    )]
     pub(crate) async fn open() -> Self {
-        let url = std::env::var("PORTAL_TEST_PG_SUPERUSER_URL").expect(
-            "no PostgreSQL to test with: run `cargo xtask test`, which starts one and sets \
-             PORTAL_TEST_PG_SUPERUSER_URL",
-        );
-        let database = testing::provision_database(&url).await.unwrap();
+        Self::over(testing::provision_database(&server()).await.unwrap())
+    }
+
+    /// In a database of its own: other tests' workers, and portals of the black-box tests, take
+    /// the events of the shared one.
+    pub(crate) async fn open_for(purpose: &str) -> Self {
+        Self::over(testing::provision_database_for(&server(), purpose).await.unwrap())
+    }
+
+    fn over(database: TestDatabase) -> Self {
         let db = database.tenant_db().unwrap();
         let worker = database.worker_db().unwrap();
         Self { database, db, worker }

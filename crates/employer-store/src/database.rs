@@ -56,6 +56,11 @@ pub(crate) fn connect_options(
     ]))
 }
 
+/// Whether `url` can be the address of a database, as far as that shows without connecting.
+pub fn check_address(url: &SecretString) -> Result<(), StoreError> {
+    parse_address(url.expose_secret()).map(drop)
+}
+
 pub(crate) fn parse_address(url: &str) -> Result<PgConnectOptions, StoreError> {
     // The driver would take any scheme and connect as if it were its own.
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {

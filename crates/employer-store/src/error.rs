@@ -9,6 +9,9 @@ pub enum StoreError {
     /// The database does not answer, or not in time; the same call may succeed later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The database did not answer others a moment ago, and was not asked again.
+    #[error("the database was not available a moment ago")]
+    Away,
     /// The database answered what this version cannot take for true.
     #[error("the database holds a {what} that this version does not know")]
     Inconsistent {
@@ -35,7 +38,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether waiting helps: the caller answers 503, and repeats what may be repeated.
     pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Away)
     }
 
     pub(crate) fn inconsistent(what: impl Into<Cow<'static, str>>) -> Self {

@@ -37,6 +37,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod jobs;
 pub mod migrate;
+mod outage;
 pub mod outbox;
 pub mod seed;
 mod tenant_db;
@@ -45,7 +46,7 @@ pub mod testing;
 mod verify;
 mod worker_db;
 
-pub use database::DatabaseSettings;
+pub use database::{DatabaseSettings, check_address};
 pub use error::StoreError;
 pub use outbox::OutboxEvent;
 pub use tenant_db::{TenantDb, TenantTx};

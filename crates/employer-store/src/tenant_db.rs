@@ -1,5 +1,6 @@
 //! The only way to tenant tables: a transaction that knows its tenant.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
@@ -8,6 +9,7 @@ use uuid::Uuid;
 
 use crate::database::{self, DatabaseSettings};
 use crate::error::{StoreError, is_connection_lost};
+use crate::outage::Outage;
 use crate::outbox::OutboxEvent;
 use crate::verify;
 
@@ -15,12 +17,13 @@ use crate::verify;
 #[derive(Clone, Debug)]
 pub struct TenantDb {
     pool: PgPool,
+    outage: Arc<Outage>,
 }
 
 impl TenantDb {
     /// Prepares the pool; no connection is made yet.
     pub fn connect_lazily(settings: &DatabaseSettings) -> Result<Self, StoreError> {
-        Ok(Self { pool: database::pool(settings, "portal")? })
+        Ok(Self { pool: database::pool(settings, "portal")?, outage: Arc::default() })
     }
 
     /// Refuses a role or a table that would let rows out of their tenant, and a schema that is not
@@ -68,14 +71,28 @@ impl TenantDb {
             scope.tenant(),
             actor.audit_name().replace('\'', "''"),
         );
-        let inner = match self.pool.begin_with(AssertSqlSafe(opening.clone())).await {
+        let inner = self.begin_with(opening).await?;
+        Ok(TenantTx { inner, scope: scope.clone(), actor, events: Vec::new() })
+    }
+
+    async fn begin_with(
+        &self,
+        opening: String,
+    ) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let attempt = self.outage.admit().ok_or(StoreError::Away)?;
+        let opened = match self.pool.begin_with(AssertSqlSafe(opening.clone())).await {
             // The pooled connection had died unnoticed; nothing was done yet, so another is tried.
             Err(error) if is_connection_lost(&error) => {
-                self.pool.begin_with(AssertSqlSafe(opening)).await?
+                self.pool.begin_with(AssertSqlSafe(opening)).await
             }
-            opened => opened?,
+            opened => opened,
         };
-        Ok(TenantTx { inner, scope: scope.clone(), actor, events: Vec::new() })
+        match &opened {
+            Ok(_) => attempt.succeeded(),
+            Err(sqlx::Error::PoolTimedOut) => attempt.waited_in_vain(),
+            Err(_) => {}
+        }
+        Ok(opened?)
     }
 }
 
@@ -148,5 +165,42 @@ impl TenantTx {
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.inner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenancy::{Evidence, TenantId};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_outage_is_waited_for_once() {
+        const WAIT: Duration = Duration::from_millis(300);
+        let db = TenantDb::connect_lazily(&DatabaseSettings {
+            // Port 1 is nobody's: connections are refused.
+            url: "postgres://nobody@127.0.0.1:1/none".into(),
+            max_connections: 2,
+            acquire_timeout: WAIT,
+            statement_timeout: WAIT,
+        })
+        .unwrap();
+        #[expect(clippy::disallowed_methods, reason = "there is nothing to verify in a unit test")]
+        let scope = TenantScope::from_verified(
+            TenantId::from_uuid(Uuid::nil()),
+            "org_a".parse().unwrap(),
+            Evidence::SystemTask("test"),
+        );
+        assert!(db.begin_read(&scope).await.unwrap_err().is_unavailable());
+        let others = async {
+            let started = Instant::now();
+            for _ in 0..20 {
+                assert!(matches!(db.begin_read(&scope).await, Err(StoreError::Away)));
+            }
+            assert!(started.elapsed() < WAIT);
+        };
+        let (trial, ()) = tokio::join!(biased; db.begin_read(&scope), others);
+        assert!(matches!(trial, Err(StoreError::Unavailable(_))));
     }
 }

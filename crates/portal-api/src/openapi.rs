@@ -142,6 +142,28 @@ mod tests {
     }
 
     #[test]
+    fn vocabularies_document_the_words_of_the_wire() {
+        use employer_store::jobs::{
+            CloseReason, EmploymentType, ExperienceLevel, JobStatus, SalaryPeriod, TeamAccess,
+            WorkplaceType,
+        };
+        let document = document();
+        let table = [
+            ("CloseReason", CloseReason::WORDS),
+            ("EmploymentType", EmploymentType::WORDS),
+            ("ExperienceLevel", ExperienceLevel::WORDS),
+            ("JobStatus", JobStatus::WORDS),
+            ("SalaryPeriod", SalaryPeriod::WORDS),
+            ("TeamAccess", TeamAccess::WORDS),
+            ("WorkplaceType", WorkplaceType::WORDS),
+        ];
+        for (schema, words) in table {
+            let documented = &document["components"]["schemas"][schema]["enum"];
+            assert_eq!(documented, &serde_json::json!(words), "{schema}");
+        }
+    }
+
+    #[test]
     fn bodies_document_what_is_read() {
         use std::collections::BTreeSet;
         let document = document();

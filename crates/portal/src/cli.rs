@@ -65,7 +65,11 @@ fn report(error: &CommandError) {
     let mut text = format!("portal: {error}\n");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        text = format!("{text}  because {cause}\n");
+        let line = cause.to_string();
+        // Some errors of libraries end in the text of their cause.
+        if !text.trim_end().ends_with(&line) {
+            text = format!("{text}  because {line}\n");
+        }
         source = cause.source();
     }
     drop(std::io::stderr().write_all(text.as_bytes()));

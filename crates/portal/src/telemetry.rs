@@ -10,13 +10,17 @@ use crate::settings::{LogFormat, Telemetry};
 
 /// The filter's text cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the setting telemetry.filter is not a log filter")]
+#[error("the setting telemetry.filter (PORTAL__TELEMETRY__FILTER) is not a log filter")]
 pub(crate) struct InvalidFilter(#[source] tracing_subscriber::filter::ParseError);
+
+/// What is to be logged.
+pub(crate) fn filter(settings: &Telemetry) -> Result<EnvFilter, InvalidFilter> {
+    EnvFilter::try_new(&settings.filter).map_err(InvalidFilter)
+}
 
 /// Starts logging to standard error. A second call in a process changes nothing.
 pub(crate) fn start(settings: &Telemetry) -> Result<(), InvalidFilter> {
-    let filter = EnvFilter::try_new(&settings.filter).map_err(InvalidFilter)?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter(settings)?);
     let output = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use actix_web::web::Data;
-use employer_store::{StoreError, TenantDb, WorkerDb};
+use employer_store::{TenantDb, WorkerDb};
 use event_notifier::{Relay, RelaySettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
 use portal_api::health::Probe;
@@ -24,11 +24,15 @@ use crate::invalidator::Invalidator;
 use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::workers::JobExpiry;
 
-/// Longest time for one such check.
-const VERIFY_DEADLINE: Duration = Duration::from_secs(10);
+/// The variables that name the databases.
+const APPLICATION: &str = "DATABASE_URL";
+const WORKER: &str = "DATABASE_WORKER_URL";
 
 /// Longest pause between two attempts to check the database at start.
 const MAX_VERIFY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Longest time for one such check.
+const VERIFY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The running parts, beside the server.
 pub(crate) struct Portal {
@@ -57,9 +61,10 @@ pub(crate) async fn build(
 ) -> Result<Portal, CommandError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let provider = connect_provider(&settings.redis).await?;
-    let db = TenantDb::connect_lazily(&settings.database).map_err(CommandError::Database)?;
-    let worker_db =
-        WorkerDb::connect_lazily(&settings.worker_database).map_err(CommandError::Database)?;
+    let db = TenantDb::connect_lazily(&settings.database)
+        .map_err(|error| CommandError::Database(APPLICATION, error))?;
+    let worker_db = WorkerDb::connect_lazily(&settings.worker_database)
+        .map_err(|error| CommandError::Database(WORKER, error))?;
     let cache = TenantCache::new(
         Arc::clone(&provider),
         Arc::clone(&clock),
@@ -112,12 +117,12 @@ pub(crate) async fn verify_database(
     state: Data<PortalState>,
     worker_db: WorkerDb,
     stop: CancellationToken,
-) -> Result<(), StoreError> {
+) -> Result<(), CommandError> {
     let mut pause = Duration::from_millis(100);
     loop {
         let verify = async {
-            state.db.verify().await?;
-            worker_db.verify().await
+            state.db.verify().await.map_err(|error| (APPLICATION, error))?;
+            worker_db.verify().await.map_err(|error| (WORKER, error))
         };
         match tokio::time::timeout(VERIFY_DEADLINE, verify).await {
             Err(_elapsed) => tracing::warn!("Postgres does not answer; it is asked again"),
@@ -126,12 +131,13 @@ pub(crate) async fn verify_database(
                 tracing::info!("the portal is ready");
                 return Ok(());
             }
-            Ok(Err(error)) if error.is_unavailable() => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "waiting for Postgres");
+            Ok(Err((database, error))) if error.is_unavailable() => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, database, "waiting for Postgres");
             }
-            Ok(Err(error)) => {
+            Ok(Err((database, error))) => {
                 stop.cancel();
-                return Err(error);
+                return Err(CommandError::Database(database, error));
             }
         }
         tokio::select! {

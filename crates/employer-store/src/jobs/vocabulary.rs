@@ -17,8 +17,10 @@ pub struct UnknownWord {
 }
 
 macro_rules! vocabulary {
+    // `tt` and not `literal`: derive macros get the latter in an invisible group, which utoipa
+    // does not look into, and would document the variants' names as the words.
     ($(#[$doc:meta])* $name:ident ($called:literal) {
-        $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+
+        $($(#[$variant_doc:meta])* $variant:ident = $word:tt,)+
     }) => {
         $(#[$doc])*
         #[derive(

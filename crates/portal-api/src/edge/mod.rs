@@ -3,6 +3,7 @@
 //! It names the request, opens its span, turns whatever went wrong into a problem body, sets the
 //! headers that all answers share and writes the one log line of an error.
 
+mod cookies;
 mod headers;
 mod outcome;
 mod request_id;
@@ -22,7 +23,7 @@ use crate::error::RequestContext;
 
 /// The layer as `actix_web::middleware::from_fn` takes it.
 pub(crate) async fn edge<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
@@ -36,6 +37,7 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         is_private: headers::is_private(request.path()),
         started,
     };
+    cookies::drop_unreadable(request.headers_mut());
     let span = span::of_request(&request, id);
     let answer = next.call(request).instrument(span.clone()).await;
     let _entered = span.enter();

@@ -45,7 +45,7 @@ impl BodyKind for Json {
     const MEDIA_TYPES: &'static [&'static str] = &["application/json"];
 }
 
-/// A JSON object or nothing.
+/// A JSON object or nothing, which `null` says as well.
 #[derive(Debug)]
 pub(crate) struct OptionalJson;
 
@@ -90,7 +90,7 @@ impl<K: BodyKind> FromRequest for JsonBody<K> {
             let object = if bytes.is_empty() && K::MAY_BE_EMPTY {
                 Map::new()
             } else {
-                parse_object(&bytes)?
+                parse_object(&bytes, K::MAY_BE_EMPTY)?
             };
             Ok(Self { object, digest, kind: PhantomData })
         })
@@ -163,7 +163,7 @@ fn too_large(limits: BodyLimits) -> ApiError {
     ApiError::new(ErrorCode::PayloadTooLarge, detail)
 }
 
-fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+fn parse_object(bytes: &[u8], may_be_empty: bool) -> Result<Map<String, Value>, ApiError> {
     let value = strict_json::parse(bytes).map_err(|error| {
         let detail = if bytes.is_empty() {
             "The body is empty; a JSON object is expected.".to_owned()
@@ -174,6 +174,7 @@ fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     })?;
     match value {
         Value::Object(object) => Ok(object),
+        Value::Null if may_be_empty => Ok(Map::new()),
         _ => Err(ApiError::new(ErrorCode::ValidationFailed, "The body has to be a JSON object.")
             .with_field("#", "wrong_type", "has to be an object")),
     }
@@ -214,6 +215,8 @@ mod tests {
         let patch = post("application/merge-patch+json", b"{}");
         assert!(body_of::<MergePatch>(patch).await.is_ok());
         assert!(body_of::<OptionalJson>(TestRequest::post()).await.unwrap().object.is_empty());
+        let nothing = body_of::<OptionalJson>(post("application/json", b"null")).await;
+        assert!(nothing.unwrap().object.is_empty());
     }
 
     #[actix_web::test]

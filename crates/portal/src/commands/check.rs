@@ -2,10 +2,12 @@
 
 use super::{CommandError, say};
 use crate::settings::{Settings, Variables};
+use crate::telemetry;
 
 /// Reads everything that `serve` reads, and nothing else.
 pub(crate) fn check_config(variables: &Variables) -> Result<(), CommandError> {
     let settings = Settings::load(variables)?;
+    telemetry::filter(&settings.tuning.telemetry)?;
     say(format!(
         "the settings are usable: {:?}, listening on {}, provider {}",
         settings.environment,

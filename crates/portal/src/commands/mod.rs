@@ -24,15 +24,15 @@ pub(crate) enum CommandError {
     Telemetry(#[from] InvalidFilter),
     #[error("{0} cannot be used as PORTAL_LISTEN")]
     Listen(String, #[source] std::io::Error),
-    #[error("the database role or schema is not fit for serving")]
-    Database(#[source] employer_store::StoreError),
-    #[error("the migrations could not be applied")]
+    #[error("the database of {0} is not fit for serving")]
+    Database(&'static str, #[source] employer_store::StoreError),
+    #[error("the migrations could not be applied to the database of DATABASE_OWNER_URL")]
     Migrate(#[source] employer_store::StoreError),
-    #[error("the data could not be loaded")]
+    #[error("the data could not be loaded into the database of DATABASE_OWNER_URL")]
     Seed(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the Redis provider could not be set up")]
     Provider(#[source] redis_provider::ElastiCacheError),
-    #[error("the Redis check failed")]
+    #[error("the Redis service that the REDIS_ variables name did not pass the check")]
     RedisCheck(#[source] redis_provider::RedisError),
     #[error("the answer read back differs from what was written")]
     RedisMismatch,

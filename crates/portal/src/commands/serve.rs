@@ -66,7 +66,7 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
     tracing::info!("the portal has stopped");
     // A database that is not fit for serving is the reason to stop, and the exit code says so.
     match verification.await {
-        Ok(Err(error)) => Err(CommandError::Database(error)),
+        Ok(Err(unfit)) => Err(unfit),
         _ => outcome,
     }
 }

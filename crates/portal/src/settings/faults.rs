@@ -11,9 +11,13 @@ impl Faults {
         self.0.push((name.to_owned(), problem.into()));
     }
 
-    /// Notes that a required value is missing, and what it is.
+    /// Notes that a required value is missing, and what it is; unless it is known already why
+    /// there is none.
     pub(crate) fn missing<T>(&mut self, name: &str, meaning: &str) -> Option<T> {
-        self.add(name, format!("is not set: {meaning}"));
+        let is_of = |fault: &str| fault.strip_suffix("_FILE").unwrap_or(fault) == name;
+        if !self.0.iter().any(|(fault, _)| is_of(fault)) {
+            self.add(name, format!("is not set: {meaning}"));
+        }
         None
     }
 

@@ -11,7 +11,7 @@ mod tests;
 
 use std::time::Duration;
 
-use employer_store::DatabaseSettings;
+use employer_store::{DatabaseSettings, check_address};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use url::Url;
 
@@ -71,9 +71,9 @@ impl Settings {
         // the other faults are reported too.
         let strictness = environment.unwrap_or(Environment::Production);
         let tuning = Tuning::load(strictness, variables, faults);
-        let listen = variables.find("PORTAL_LISTEN").unwrap_or("127.0.0.1:8080").to_owned();
+        let listen = read_listen(variables, faults);
         let base_url = read_base_url(variables, strictness, faults);
-        let database_url = variables.find_secret("DATABASE_URL", faults).or_else(|| {
+        let database_url = find_database_url(variables, "DATABASE_URL", faults).or_else(|| {
             faults.missing("DATABASE_URL", "the Postgres address of the application role")
         });
         let worker_url = read_worker_url(variables, strictness, faults);
@@ -90,7 +90,7 @@ impl Settings {
         let pool = |url, max_connections| pool(url, max_connections, &tuning);
         Some(Self {
             environment: environment?,
-            listen,
+            listen: listen?,
             base_url: base_url?,
             database: pool(database_url?, tuning.database.max_connections),
             worker_database: pool(worker_url?, tuning.database.worker_max_connections),
@@ -115,7 +115,7 @@ impl OwnerSettings {
         let environment = Environment::read(variables, &mut faults);
         let strictness = environment.unwrap_or(Environment::Production);
         let tuning = Tuning::load(strictness, variables, &mut faults);
-        let url = variables.find_secret("DATABASE_OWNER_URL", &mut faults).or_else(|| {
+        let url = find_database_url(variables, "DATABASE_OWNER_URL", &mut faults).or_else(|| {
             faults.missing(
                 "DATABASE_OWNER_URL",
                 "the Postgres address of the role that owns the tables",
@@ -192,6 +192,34 @@ impl IdentityProvider {
     }
 }
 
+/// Host and port to bind. Names are not looked up: only the form is checked.
+fn read_listen(variables: &Variables, faults: &mut Faults) -> Option<String> {
+    const NAME: &str = "PORTAL_LISTEN";
+    let text = variables.find(NAME).unwrap_or("127.0.0.1:8080");
+    let is_address = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if !is_address {
+        faults.add(NAME, "is not host:port, such as 127.0.0.1:8080");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// A database's address, where one is set.
+fn find_database_url(
+    variables: &Variables,
+    name: &str,
+    faults: &mut Faults,
+) -> Option<SecretString> {
+    let url = variables.find_secret(name, faults)?;
+    if check_address(&url).is_err() {
+        faults.add(name, "is not of the form postgres://role:***@host:port/database");
+        return None;
+    }
+    Some(url)
+}
+
 fn read_base_url(
     variables: &Variables,
     environment: Environment,
@@ -254,12 +282,12 @@ fn read_worker_url(
     faults: &mut Faults,
 ) -> Option<SecretString> {
     const NAME: &str = "DATABASE_WORKER_URL";
-    if let Some(url) = variables.find_secret(NAME, faults) {
+    if let Some(url) = find_database_url(variables, NAME, faults) {
         return Some(url);
     }
     let derived = environment
         .is_development()
-        .then(|| variables.find_secret("DATABASE_OWNER_URL", faults))
+        .then(|| find_database_url(variables, "DATABASE_OWNER_URL", faults))
         .flatten()
         .and_then(|owner| {
             let mut url = Url::parse(owner.expose_secret()).ok()?;

@@ -74,7 +74,13 @@ fn wrong_settings_name_the_variable_and_the_remedy() {
         ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "-1", "least"),
         ("PORTAL__CACHE__LOAD_TIMEOUT", "5", "no setting"),
         ("PORTAL__CACHE", "5", "PORTAL__SECTION__KEY"),
+        ("PORTAL__CACHE__MAX_CONCURRENT_LOADS", "99999999999999999999", "type"),
+        ("PORTAL__DATABASE__MAX_CONNECTIONS", "99999999999", "cannot be"),
         ("PORTAL__TELEMETRY__FORMAT", "xml", "json"),
+        ("PORTAL_LISTEN", "8080", "host:port"),
+        ("PORTAL_LISTEN", "127.0.0.1:99999", "host:port"),
+        ("DATABASE_URL", "mysql://127.0.0.1/portal", "postgres://"),
+        ("DATABASE_WORKER_URL", "nonsense", "postgres://"),
     ];
     for (name, value, remedy) in table {
         let faults = faults_of([(*name, *value)]);

@@ -118,17 +118,12 @@ impl Tuning {
             let value = if wants_text { Value::String(text.to_owned()) } else { scalar(text) };
             override_one(&mut merged, &known, (&section, &key), value, &variable, faults);
         }
-        let is_sound_so_far = faults.is_empty();
-        match Value::Table(merged).try_into() {
-            Ok(tuning) => Some(tuning),
-            // Faults named one by one say more than the reader's first complaint.
-            Err(error) if is_sound_so_far => {
-                faults.add("config", error.message().to_owned());
-                None
-            }
-            Err(_) => None,
-        }
+        read(merged).map_err(|error| faults.add("config/default.toml", error.message())).ok()
     }
+}
+
+fn read(settings: Table) -> Result<Tuning, toml::de::Error> {
+    Value::Table(settings).try_into()
 }
 
 fn parse(name: &str, text: &str, faults: &mut Faults) -> Option<Table> {
@@ -158,7 +153,10 @@ fn override_one(
     };
     if !default.same_type(&value) {
         let (wanted, got) = (default.type_str(), value.type_str());
-        faults.add(source, format!("sets {section}.{key} to a {got}; it is a {wanted}"));
+        faults.add(
+            source,
+            format!("sets {section}.{key}, of type {wanted}, to a value of type {got}"),
+        );
         return;
     }
     let path = format!("{section}.{key}");
@@ -169,7 +167,16 @@ fn override_one(
         faults.add(source, format!("sets {path} below its least value"));
         return;
     }
-    if let Some(keys) = merged.get_mut(section).and_then(Value::as_table_mut) {
+    let mut changed = merged.clone();
+    if let Some(keys) = changed.get_mut(section).and_then(Value::as_table_mut) {
         keys.insert(key.to_owned(), value);
+    }
+    // What the value's type does not show, such as a number that is too large, the reader knows.
+    match read(changed.clone()) {
+        Ok(_) => *merged = changed,
+        Err(error) => {
+            let reason = error.message();
+            faults.add(source, format!("sets {path} to what it cannot be: {reason}"));
+        }
     }
 }

@@ -129,6 +129,35 @@ async fn a_callback_that_does_not_belong_to_this_browser_is_refused() {
 }
 
 #[tokio::test]
+async fn a_code_that_was_asked_for_under_another_challenge_is_refused() {
+    let world = World::shared().await;
+    let tenant = world.tenant().await;
+    let portal = Portal::spawn(&world.databases, Redis::Memory).await;
+    let subject = tenant.subject(Role::Recruiter);
+    // Two sign-ins under way in one browser: each has its own state, and its own PKCE verifier.
+    let mut browser = portal.browser();
+    let mut callbacks = Vec::new();
+    for _ in 0..2 {
+        let login = browser.visit(&format!("/auth/login?organization={}", tenant.org)).await;
+        let authorize = login.expect(303).header("location");
+        let callback = browser.authorizes(&world.provider, &authorize, &subject, &tenant.org).await;
+        callbacks.push(url::Url::parse(&callback).unwrap());
+    }
+    let value = |url: &url::Url, name: &str| {
+        url.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned()
+    };
+    // The code of the first with the state of the second: the provider wants the first's verifier.
+    let code = value(&callbacks[0], "code");
+    let state = value(&callbacks[1], "state");
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("code", &code)
+        .append_pair("state", &state)
+        .finish();
+    browser.get(&format!("/auth/callback?{query}")).await.expect_problem(400, "login_failed");
+    assert!(!browser.cookies().contains_key("__Host-portal"));
+}
+
+#[tokio::test]
 async fn an_id_token_that_is_not_ours_signs_nobody_in() {
     let world = World::shared().await;
     let tenant = world.tenant().await;

@@ -126,6 +126,12 @@ async fn a_callback_that_does_not_belong_to_this_browser_is_refused() {
     let (mut browser, path) = login(portal.browser()).await;
     let _ = browser.visit(&path).await.expect(303);
     browser.get(&path).await.expect_problem(400, "login_failed");
+    // …which is what a browser's back button does: it is sent home, and nothing changes.
+    let navigation = browser.request(reqwest::Method::GET, &path).header("Accept", "text/html");
+    assert_eq!(browser.send(navigation).await.expect(303).header("location"), "/");
+    let stranger = portal.browser();
+    let navigation = stranger.request(reqwest::Method::GET, &path).header("Accept", "text/html");
+    stranger.send(navigation).await.expect_problem(400, "login_failed");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::super::login_transaction::{LoginTransaction, random_text};
 use super::super::oidc::{CodeExchange, Identity};
 use super::super::{membership, oidc};
 use super::organization_choice::choose_organization;
-use super::{cookies_of, redirect, transaction_cookies};
+use super::{cookies_of, redirect, transaction_cookies, wants_html};
 use crate::error::{ApiError, ErrorCode, Problem};
 use crate::state::PortalState;
 
@@ -59,7 +59,13 @@ pub(crate) async fn callback(
     let Some((transaction, removal)) =
         transaction_cookies(&state).take(query.state.as_deref().unwrap_or_default(), &sent)
     else {
-        return HttpResponse::from_error(not_started_here());
+        // The back button leads here again; whoever is signed in has nothing to do here.
+        let is_revisited = wants_html(&request) && session.current().is_some();
+        return if is_revisited {
+            redirect("/")
+        } else {
+            HttpResponse::from_error(not_started_here())
+        };
     };
     let mut response = complete(&request, &state, &session, &query, transaction)
         .await

@@ -31,20 +31,28 @@
 
 mod backoff;
 mod backplane;
+mod budget;
+mod deadline;
 mod elasticache;
 mod error;
 pub mod limits;
 mod memory;
+mod misconfiguration;
 mod port;
+mod report;
 mod script;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use backplane::Backplane;
+pub use budget::Budget;
+pub use deadline::Deadline;
 pub use elasticache::{ElastiCacheError, ElastiCacheProvider, ElastiCacheSettings, TlsSettings};
 pub use error::RedisError;
 pub use memory::{MemoryProvider, MemorySettings};
+pub use misconfiguration::{ConnectError, Misconfiguration};
 pub use port::{
     Command, Condition, Expiry, Incoming, RedisProvider, Reply, ScanCursor, ScanPage, Script,
-    ScriptReply, ServerInfo, SetOptions, Subscription,
+    ScriptReply, ServerInfo, SetOptions, Subscription, Topology,
 };
+pub use report::{CircuitState, Circuits, Cost, MethodReport, ProviderReport};

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use crate::error::RedisError;
+use crate::report::ProviderReport;
 
 /// A Redis-like service, spoken to in bytes.
 ///
@@ -77,6 +78,19 @@ pub trait RedisProvider: Send + Sync + std::fmt::Debug + 'static {
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Reply, RedisError>>, RedisError>;
+
+    /// How often the service may have lost writes that it had acknowledged: reconnections,
+    /// failovers, the end of an outage. Whoever relies on a write having stayed compares this
+    /// number with the one of before: it is raised before the first answer that may come from a
+    /// state without that write. Costs no round trip.
+    fn interruptions(&self) -> u64 {
+        0
+    }
+
+    /// What the provider knows of itself. Costs no round trip.
+    fn report(&self) -> ProviderReport {
+        ProviderReport::default()
+    }
 }
 
 /// How a value is written.
@@ -146,6 +160,13 @@ pub enum Command {
     Expire(String, Duration),
     /// As [`RedisProvider::evaluate`]; answers [`Reply::Script`].
     Evaluate(Script, Vec<String>, Vec<Bytes>),
+}
+
+impl Command {
+    /// Whether it changes nothing, whatever becomes of it.
+    pub const fn is_read(&self) -> bool {
+        matches!(self, Self::Get(_))
+    }
 }
 
 /// The answer to a command of a pipeline.
@@ -220,6 +241,33 @@ pub struct ServerInfo {
     pub evicted_keys: Option<u64>,
     /// Keys held, where it is told.
     pub keys: Option<u64>,
+    /// Most bytes of data that may be held, where it is told; 0 means without a limit.
+    pub max_memory_bytes: Option<u64>,
+    /// What goes when the memory is full, such as `volatile-lru`, where it is told.
+    pub eviction_policy: Option<String>,
+    /// How many servers there are, and how they are reached.
+    pub topology: Topology,
+    /// Whether the way to the service is encrypted.
+    pub is_encrypted: bool,
+}
+
+/// How a service is made up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Topology {
+    /// In this process.
+    #[default]
+    InProcess,
+    /// One server.
+    Single,
+    /// A cluster of this many primaries and replicas, as far as they are known.
+    Cluster {
+        /// Nodes that own slots.
+        primaries: usize,
+        /// Their replicas.
+        replicas: usize,
+    },
+    /// Behind a REST interface, which does not tell.
+    Rest,
 }
 
 /// What a subscription yields.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use fred::types::Value;
 
 use crate::error::RedisError;
-use crate::port::{ScanCursor, ScanPage, ScriptReply, ServerInfo};
+use crate::port::{ScanCursor, ScanPage, ScriptReply, ServerInfo, Topology};
 
 fn unexpected(value: &Value, command: &'static str) -> RedisError {
     // The kind only: the value may be somebody's data.
@@ -109,6 +109,10 @@ pub(super) fn server_info(text: &str) -> ServerInfo {
         used_memory_bytes: number("used_memory"),
         evicted_keys: number("evicted_keys"),
         keys,
+        max_memory_bytes: number("maxmemory"),
+        eviction_policy: field("maxmemory_policy").map(str::to_owned),
+        topology: Topology::Single,
+        is_encrypted: false,
     }
 }
 
@@ -127,6 +131,8 @@ mod tests {
                 used_memory_bytes: Some(1024),
                 evicted_keys: Some(2),
                 keys: Some(3),
+                topology: Topology::Single,
+                ..ServerInfo::default()
             }
         );
         assert_eq!(server_info("").keys, Some(0));

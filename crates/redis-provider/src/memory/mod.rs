@@ -22,7 +22,7 @@ use crate::error::RedisError;
 use crate::limits;
 use crate::port::{
     Command, RedisProvider, Reply, ScanCursor, ScanPage, Script, ScriptReply, ServerInfo,
-    SetOptions, Subscription,
+    SetOptions, Subscription, Topology,
 };
 use crate::script;
 
@@ -169,6 +169,10 @@ impl RedisProvider for MemoryProvider {
             used_memory_bytes: u64::try_from(store.bytes()).ok(),
             evicted_keys: Some(store.evicted()),
             keys: u64::try_from(store.len(Instant::now())).ok(),
+            max_memory_bytes: u64::try_from(store.max_bytes()).ok(),
+            eviction_policy: Some("allkeys-clock".to_owned()),
+            topology: Topology::InProcess,
+            is_encrypted: false,
         })
     }
 

@@ -62,6 +62,10 @@ impl Store {
         self.bytes
     }
 
+    pub(super) const fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     pub(super) const fn evicted(&self) -> u64 {
         self.evicted
     }

@@ -13,6 +13,7 @@ use crate::port::{
     Command, Incoming, RedisProvider, Reply, ScanCursor, ScanPage, Script, ScriptReply, ServerInfo,
     SetOptions, Subscription,
 };
+use crate::report::ProviderReport;
 
 /// What happens to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,5 +228,13 @@ impl RedisProvider for FaultyRedis {
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Reply, RedisError>>, RedisError> {
         self.around("pipeline", self.inner.pipeline(commands)).await
+    }
+
+    fn interruptions(&self) -> u64 {
+        self.inner.interruptions()
+    }
+
+    fn report(&self) -> ProviderReport {
+        self.inner.report()
     }
 }

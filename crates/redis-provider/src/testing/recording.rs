@@ -12,6 +12,7 @@ use crate::port::{
     Command, RedisProvider, Reply, ScanCursor, ScanPage, Script, ScriptReply, ServerInfo,
     SetOptions, Subscription,
 };
+use crate::report::ProviderReport;
 
 /// Counts the calls of a provider by method name; `pipeline.get` and the like are commands within
 /// pipelines.
@@ -127,5 +128,13 @@ impl RedisProvider for RecordingRedis {
             self.record(name_in_pipeline(command));
         }
         self.record("pipeline").pipeline(commands).await
+    }
+
+    fn interruptions(&self) -> u64 {
+        self.inner.interruptions()
+    }
+
+    fn report(&self) -> ProviderReport {
+        self.inner.report()
     }
 }

@@ -33,6 +33,7 @@ mod backoff;
 mod backplane;
 mod budget;
 mod deadline;
+mod dialect;
 mod elasticache;
 mod error;
 pub mod limits;

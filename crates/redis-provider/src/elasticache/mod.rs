@@ -31,6 +31,7 @@ use self::request::Request;
 use self::settings::Plan;
 pub use self::settings::{ElastiCacheError, ElastiCacheSettings, TlsSettings};
 use self::subscription::Feed;
+use crate::dialect;
 use crate::error::RedisError;
 use crate::limits::{self, ttl_millis};
 use crate::port::{
@@ -216,7 +217,7 @@ impl RedisProvider for ElastiCacheProvider {
         if cursor.len() > 20 || !cursor.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(RedisError::Rejected("a cursor of another scan".to_owned()));
         }
-        let pattern = values::prefix_pattern(prefix);
+        let pattern = dialect::prefix_pattern(prefix);
         let arguments = vec![cursor.as_str(), "MATCH", &pattern, "COUNT", SCAN_COUNT];
         let command = CustomCommand::new_static("SCAN", ClusterHash::Random, false);
         let sender = self.link.sender()?;
@@ -271,7 +272,7 @@ impl RedisProvider for ElastiCacheProvider {
         let sender = self.link.sender()?;
         let answer = self.link.call(Access::Read, sender.info::<Value>(None)).await?;
         let text = values::optional_bytes(answer, "INFO")?.unwrap_or_default();
-        Ok(values::server_info(&String::from_utf8_lossy(&text)))
+        Ok(dialect::server_info(&String::from_utf8_lossy(&text)))
     }
 
     async fn pipeline(

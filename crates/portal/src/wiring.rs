@@ -192,6 +192,7 @@ fn cache_settings(tuning: &Tuning) -> CacheSettings {
         load_timeout: Duration::from_millis(tuning.cache.load_timeout_ms),
         max_concurrent_loads: tuning.cache.max_concurrent_loads,
         max_value_bytes: tuning.cache.max_value_bytes,
+        ..CacheSettings::default()
     }
 }
 

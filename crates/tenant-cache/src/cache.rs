@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use redis_provider::{RedisError, RedisProvider, SetOptions};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use tenancy::{Clock, EventKind, Tag, TenantKey, TenantScope};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::answer::{CacheError, CachedAnswer, Loaded, Outcome, entity_tag};
 use crate::envelope::Envelope;
 use crate::flight::{
     Basis, Boarding, FlightError, FlightKey, FlightOutcome, Flights, Pilot, wait_for,
@@ -24,104 +24,13 @@ use crate::flight::{
 use crate::generation::Dependencies;
 use crate::invalidation;
 use crate::registry::Operation;
+use crate::settings::CacheSettings;
 use crate::stamp::Stamp;
 use crate::statistics::{CacheHealth, CacheStatistics, OperationStatistics, Statistics, sum};
 
 /// Largest share of its time to live by which a value expires early, so that what was stored
 /// together does not expire together.
 const JITTER: f64 = 0.1;
-
-/// Limits of the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheSettings {
-    /// Longest time that a loader may take.
-    pub load_timeout: Duration,
-    /// Loads that may run at a time in this process: what the database is protected by when the
-    /// provider is away.
-    pub max_concurrent_loads: usize,
-    /// Largest value in bytes that is stored; larger ones are answered and not kept.
-    pub max_value_bytes: usize,
-}
-
-impl Default for CacheSettings {
-    fn default() -> Self {
-        Self {
-            load_timeout: Duration::from_secs(10),
-            max_concurrent_loads: 32,
-            max_value_bytes: 4 << 20,
-        }
-    }
-}
-
-/// What a loader returns.
-#[derive(Clone, Debug)]
-pub struct Loaded<T> {
-    /// The value; it is stored as JSON.
-    pub value: T,
-    /// The instant after which the value is wrong by itself, for instance a job's last day.
-    pub not_after: Option<OffsetDateTime>,
-}
-
-impl<T> Loaded<T> {
-    /// A value that stays right until something changes.
-    pub const fn new(value: T) -> Self {
-        Self { value, not_after: None }
-    }
-
-    /// A value that is wrong after `not_after`.
-    pub const fn until(value: T, not_after: Option<OffsetDateTime>) -> Self {
-        Self { value, not_after }
-    }
-}
-
-/// Where an answer came from; sent as `X-Cache`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// From the cache.
-    Hit,
-    /// Loaded, and stored for the next reader.
-    Miss,
-    /// Loaded, because the provider did not answer.
-    Bypass,
-}
-
-impl Outcome {
-    /// The word that `X-Cache` carries.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::Bypass => "bypass",
-        }
-    }
-}
-
-/// An answer as it goes to the caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CachedAnswer {
-    /// The value as JSON.
-    pub body: Bytes,
-    /// A strong entity tag of the body, with its quotes.
-    pub etag: String,
-    /// Where the answer came from.
-    pub outcome: Outcome,
-    /// Time since it was loaded.
-    pub age: Duration,
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum CacheError<E: Error + Send + Sync + 'static> {
-    /// The loader failed.
-    #[error("the value could not be loaded")]
-    Load(#[source] Arc<E>),
-    /// The loader did not end in time, or was given up.
-    #[error("the value was not loaded in time")]
-    TimedOut,
-    /// The value could not be written as JSON.
-    #[error("the value could not be serialized")]
-    Unserializable,
-}
 
 /// The cache of all tenants. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
@@ -413,20 +322,6 @@ impl TenantCache {
         self.inner.statistics.provider_failed();
         tracing::warn!(cache.action = action, error.kind = error.kind(), %error, "cache provider failed");
     }
-}
-
-/// Half of the SHA-256 of the body: equal bodies have equal tags on every instance.
-fn entity_tag(body: &[u8]) -> String {
-    let digest = Sha256::digest(body);
-    let mut tag = String::with_capacity(34);
-    tag.push('"');
-    for byte in digest.iter().take(16) {
-        for digit in [byte >> 4, byte & 0x0f] {
-            tag.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());
-        }
-    }
-    tag.push('"');
-    tag
 }
 
 fn error_for_caller<E: Error + Send + Sync + 'static>(error: FlightError) -> CacheError<E> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::cache::CachedAnswer;
+use crate::answer::CachedAnswer;
 use crate::stamp::Stamp;
 
 /// What a load came to: an answer, nothing, or the loader's own error.

@@ -40,15 +40,20 @@
 //! # });
 //! ```
 
+mod answer;
 mod cache;
 mod envelope;
 mod flight;
 mod generation;
 mod invalidation;
 pub mod registry;
+mod settings;
 mod stamp;
 mod statistics;
 
-pub use cache::{CacheError, CacheSettings, CachedAnswer, Loaded, Outcome, TenantCache};
+pub use answer::{CacheError, CachedAnswer, Loaded, Outcome};
+pub use cache::TenantCache;
+pub use redis_provider::{Budget, CircuitState, Circuits};
 pub use registry::{Class, Operation, Policy};
+pub use settings::CacheSettings;
 pub use statistics::{CacheHealth, CacheStatistics, OperationStatistics};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tenancy::OrgId;
 
-use crate::cache::Outcome;
+use crate::answer::Outcome;
 use crate::registry::Operation;
 
 /// Tenants counted one by one; the figures of further ones go into the totals only, so that a
@@ -19,6 +19,7 @@ const MAX_TENANTS: usize = 10_000;
 struct Counters {
     hits: AtomicU64,
     misses: AtomicU64,
+    stale: AtomicU64,
     bypassed: AtomicU64,
     loads: AtomicU64,
     load_micros: AtomicU64,
@@ -32,6 +33,7 @@ impl Counters {
         OperationStatistics {
             hits: read(&self.hits),
             misses: read(&self.misses),
+            stale: read(&self.stale),
             bypassed: read(&self.bypassed),
             loads: read(&self.loads),
             load_ms: read(&self.load_micros) / 1_000,
@@ -48,7 +50,9 @@ pub struct OperationStatistics {
     pub hits: u64,
     /// Answers that had to be loaded and were stored.
     pub misses: u64,
-    /// Answers loaded because the provider did not answer.
+    /// Answers kept in this process while the provider is away.
+    pub stale: u64,
+    /// Answers loaded because the provider did not answer, or may not be believed yet.
     pub bypassed: u64,
     /// Loads begun; fewer than misses where readers shared them.
     pub loads: u64,
@@ -64,6 +68,7 @@ impl OperationStatistics {
     fn add(&mut self, other: &Self) {
         self.hits += other.hits;
         self.misses += other.misses;
+        self.stale += other.stale;
         self.bypassed += other.bypassed;
         self.loads += other.loads;
         self.load_ms += other.load_ms;
@@ -119,6 +124,7 @@ impl Statistics {
             let counter = match outcome {
                 Outcome::Hit => &counters.hits,
                 Outcome::Miss => &counters.misses,
+                Outcome::Stale => &counters.stale,
                 Outcome::Bypass => &counters.bypassed,
             };
             counter.fetch_add(1, Ordering::Relaxed);

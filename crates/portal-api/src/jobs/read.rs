@@ -63,7 +63,7 @@ fn from_cache(error: CacheError<LoadError>) -> ApiError {
     match error {
         CacheError::Load(error) if error.is_unavailable() => ApiError::unavailable(error),
         CacheError::Load(error) => ApiError::internal(error),
-        CacheError::TimedOut => ApiError::unavailable(error),
+        CacheError::TimedOut | CacheError::Overloaded => ApiError::unavailable(error),
         CacheError::Unserializable => ApiError::internal(error),
     }
 }
@@ -120,8 +120,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use actix_web::FromRequest as _;
     use actix_web::test::TestRequest;
+    use actix_web::{FromRequest as _, ResponseError as _};
     use tenant_cache::Outcome;
 
     use super::*;
@@ -182,7 +182,10 @@ mod tests {
         let inconsistent = StoreError::Role("x".to_owned());
         let error = from_cache(CacheError::Load(Arc::new(LoadError::Store(inconsistent))));
         assert_eq!(error.code(), crate::ErrorCode::Internal);
-        let error = from_cache(CacheError::TimedOut);
-        assert_eq!(error.code(), crate::ErrorCode::Unavailable);
+        for outage in [CacheError::TimedOut, CacheError::Overloaded] {
+            let answer = from_cache(outage).error_response();
+            assert_eq!(answer.status(), 503);
+            assert!(answer.headers().contains_key("retry-after"));
+        }
     }
 }

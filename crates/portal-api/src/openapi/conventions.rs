@@ -108,7 +108,7 @@ fn add_answer_headers(operation: &mut Operation, route: &RouteInfo) {
         let wanted = [
             ("ETag", status != "204", "The version of this representation"),
             ("Location", is_created, "Where the new job is"),
-            ("X-Cache", is_read, "`hit`, `miss` or `bypass`"),
+            ("X-Cache", is_read, "`hit`, `miss`, `stale` or `bypass`"),
             ("Age", is_read, "Seconds since the answer was read from the database"),
             ("Link", route.path == "/api/jobs" && is_read, "`rel=\"next\"`: the next page"),
             ("Idempotency-Replayed", route.method == "POST", "`true` on an answer given again"),

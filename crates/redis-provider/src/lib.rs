@@ -48,7 +48,10 @@ pub mod testing;
 pub use backplane::Backplane;
 pub use budget::Budget;
 pub use deadline::Deadline;
-pub use elasticache::{ElastiCacheError, ElastiCacheProvider, ElastiCacheSettings, TlsSettings};
+pub use elasticache::{
+    ClusterMode, CredentialError, CredentialSource, Credentials, ElastiCacheProvider,
+    ElastiCacheSettings, Login, TlsSettings,
+};
 pub use error::RedisError;
 pub use memory::{MemoryProvider, MemorySettings};
 pub use misconfiguration::{ConnectError, Misconfiguration};

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use redis_provider::testing::contract::{self, TimeControl};
 use redis_provider::{
-    Backplane, Command, ElastiCacheProvider, ElastiCacheSettings, Expiry, Incoming, RedisError,
-    RedisProvider, Reply, SetOptions, Subscription,
+    Backplane, Command, Credentials, ElastiCacheProvider, ElastiCacheSettings, Expiry, Incoming,
+    RedisError, RedisProvider, Reply, SetOptions, Subscription,
 };
 use support::{LIMIT, PrivateRedis, eventually};
 use tokio::time::Instant;
@@ -32,8 +32,10 @@ fn shared_server() -> ElastiCacheSettings {
     let url = url::Url::parse(&text).expect("PORTAL_TEST_REDIS_URL is a URL");
     let mut settings =
         ElastiCacheSettings::new(url.host_str().expect("a host"), url.port().unwrap_or(6379));
-    settings.username = Some(url.username().to_owned()).filter(|name| !name.is_empty());
-    settings.password = url.password().map(Into::into);
+    if let Some(password) = url.password() {
+        let username = Some(url.username().to_owned()).filter(|name| !name.is_empty());
+        settings.credentials = Credentials::Password { username, password: password.into() };
+    }
     settings
 }
 
@@ -169,14 +171,15 @@ async fn it_starts_without_a_server() {
 #[tokio::test]
 async fn a_wrong_password_is_told_and_not_shown() {
     let server = PrivateRedis::start(&["--requirepass", "right-password"]).await;
+    let password = |text: &str| Credentials::Password { username: None, password: text.into() };
     let right =
-        ElastiCacheSettings { password: Some("right-password".into()), ..server.settings() };
+        ElastiCacheSettings { credentials: password("right-password"), ..server.settings() };
     let provider = connect(&right).await;
     assert_eq!(provider.get("key").await, Ok(None));
     provider.close().await;
 
-    for password in [None, Some("wrong-password".into())] {
-        let wrong = ElastiCacheSettings { password, ..server.settings() };
+    for credentials in [Credentials::None, password("wrong-password")] {
+        let wrong = ElastiCacheSettings { credentials, ..server.settings() };
         let provider = connect(&wrong).await;
         let Err(RedisError::Unavailable(reason)) = provider.get("key").await else {
             panic!("a call without the right password was answered");

@@ -31,7 +31,7 @@ pub(crate) enum CommandError {
     #[error("the data could not be loaded into the database of DATABASE_OWNER_URL")]
     Seed(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the Redis provider could not be set up")]
-    Provider(#[source] redis_provider::ElastiCacheError),
+    Provider(#[source] redis_provider::ConnectError),
     #[error("the Redis service that the REDIS_ variables name did not pass the check")]
     RedisCheck(#[source] redis_provider::RedisError),
     #[error("the answer read back differs from what was written")]

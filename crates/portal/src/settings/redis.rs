@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use redis_provider::{ElastiCacheSettings, MemorySettings, TlsSettings};
+use redis_provider::{Credentials, ElastiCacheSettings, MemorySettings, TlsSettings};
 use secrecy::SecretString;
 use url::Url;
 
@@ -106,15 +106,16 @@ fn elasticache(
     }
     let tuning = tuning?;
     Some(RedisSettings::ElastiCache(ElastiCacheSettings {
-        host: address.host,
-        port: address.port,
-        username: address.username,
-        password: address.password,
+        credentials: match address.password {
+            Some(password) => Credentials::Password { username: address.username, password },
+            None => Credentials::None,
+        },
         tls: address.tls.then(|| TlsSettings {
             authorities: variables.find("REDIS_TLS_CA_FILE").map(Into::into),
         }),
         connect_timeout: Duration::from_millis(tuning.redis.connect_timeout_ms),
         command_timeout: Duration::from_millis(tuning.redis.command_timeout_ms),
+        ..ElastiCacheSettings::new(address.host, address.port)
     }))
 }
 

@@ -1,5 +1,7 @@
 //! Good settings are read; wrong ones are refused, all at once, by name.
 
+use redis_provider::Credentials;
+
 use super::*;
 
 const KEY_64: &str =
@@ -108,12 +110,11 @@ fn redis_urls_go_before_parts_and_carry_credentials() {
     ]))
     .unwrap();
     let RedisSettings::ElastiCache(redis) = settings.redis else { panic!("{:?}", settings.redis) };
-    assert_eq!(
-        (redis.host.as_str(), redis.port, redis.tls.is_some()),
-        ("cache.example.com", 6380, true)
-    );
-    assert_eq!(redis.username.as_deref(), Some("app"));
-    assert_eq!(redis.password.unwrap().expose_secret(), "p@ss");
+    assert_eq!(redis.seeds, [("cache.example.com".to_owned(), 6380)]);
+    assert!(redis.tls.is_some());
+    let Credentials::Password { username, password } = redis.credentials else { panic!() };
+    assert_eq!(username.as_deref(), Some("app"));
+    assert_eq!(password.expose_secret(), "p@ss");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::credentials::CredentialError;
 use super::errors::{Access, from_client, is_wrong_server};
 use super::settings::Plan;
 use crate::backoff::Backoff;
@@ -135,10 +136,11 @@ impl Link {
 
     async fn connect(&self) -> Result<(Client, AbortOnDropHandle<Result<(), Error>>), Error> {
         let plan = &self.plan;
+        let login = plan.credentials.fetch().await.map_err(|error| no_credentials(&error))?;
         let client = Client::new(
-            plan.config.clone(),
-            Some(plan.performance.clone()),
-            Some(plan.connection.clone()),
+            plan.config(plan.server(), login.as_ref()),
+            Some(plan.performance()),
+            Some(plan.connection()),
             None,
         );
         let connection = establish(&client, plan.connect_timeout).await?;
@@ -160,7 +162,7 @@ impl Link {
         let sender = client.with_options(&options);
         *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         self.set_current(Some(sender.clone()));
-        tracing::info!(address = self.plan.address, "connected to Redis");
+        tracing::info!(address = %self.plan.address(), "connected to Redis");
         let mut connection = connection;
         tokio::select! {
             () = stop.cancelled() => {}
@@ -204,10 +206,14 @@ impl Link {
     fn note(&self, reason: &str) {
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_deref() != Some(reason) || *self.is_up.borrow() {
-            tracing::warn!(address = self.plan.address, reason, "not connected to Redis");
+            tracing::warn!(address = %self.plan.address(), reason, "not connected to Redis");
         }
         *last = Some(reason.to_owned());
     }
+}
+
+pub(super) fn no_credentials(error: &CredentialError) -> Error {
+    Error::new(fred::error::ErrorKind::Auth, error.to_string())
 }
 
 /// Connects a client; what runs it ends with the handle.

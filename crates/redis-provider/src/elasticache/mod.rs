@@ -6,11 +6,13 @@
 //! element reads `subscribe` for news of a subscription, swallows it, and from then on gives every
 //! caller the answer to somebody else's command.
 
+mod credentials;
 mod errors;
 mod link;
 mod request;
 mod settings;
 mod subscription;
+mod tls;
 mod values;
 
 use std::fmt;
@@ -25,15 +27,18 @@ use fred::types::{ClusterHash, CustomCommand, Value};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::credentials::{CredentialError, CredentialSource, Credentials, Login};
 use self::errors::{Access, from_client};
 use self::link::Link;
 use self::request::Request;
 use self::settings::Plan;
-pub use self::settings::{ElastiCacheError, ElastiCacheSettings, TlsSettings};
+pub use self::settings::{ClusterMode, ElastiCacheSettings};
 use self::subscription::Feed;
+pub use self::tls::TlsSettings;
 use crate::dialect;
 use crate::error::RedisError;
 use crate::limits::{self, ttl_millis};
+use crate::misconfiguration::ConnectError;
 use crate::port::{
     Command, RedisProvider, Reply, ScanCursor, ScanPage, Script, ScriptReply, ServerInfo,
     SetOptions, Subscription,
@@ -71,7 +76,7 @@ impl ElastiCacheProvider {
     /// at most, and goes on without it.
     ///
     /// Must be called within a tokio runtime.
-    pub async fn connect(settings: &ElastiCacheSettings) -> Result<Self, ElastiCacheError> {
+    pub async fn connect(settings: &ElastiCacheSettings) -> Result<Self, ConnectError> {
         let link = Arc::new(Link::new(Plan::from_settings(settings)?));
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
         let (kept, token) = (Arc::clone(&link), stop.clone());

@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::link::{establish, say_goodbye};
+use super::link::{establish, no_credentials, say_goodbye};
 use super::settings::Plan;
 use super::values::optional_bytes;
 use crate::backoff::Backoff;
@@ -36,10 +36,11 @@ pub(super) struct Feed {
 
 impl Feed {
     pub(super) async fn open(plan: &Plan, topics: Arc<[String]>) -> Result<Self, Error> {
+        let login = plan.credentials.fetch().await.map_err(|error| no_credentials(&error))?;
         let client = SubscriberClient::new(
-            plan.config.clone(),
-            Some(plan.performance.clone()),
-            Some(plan.connection.clone()),
+            plan.config(plan.server(), login.as_ref()),
+            Some(plan.performance()),
+            Some(plan.connection()),
             None,
         );
         let messages = client.message_rx();
@@ -74,7 +75,7 @@ impl Feed {
             if reader == Reader::Gone || sender.send(Incoming::Gap).await.is_err() {
                 return;
             }
-            tracing::warn!(address = self.plan.address, "a subscription was lost");
+            tracing::warn!(address = %self.plan.address(), "a subscription was lost");
             let Some(next) = self.reopen(&sender).await else { return };
             self = next;
             if sender.send(Incoming::Gap).await.is_err() {

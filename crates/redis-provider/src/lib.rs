@@ -6,6 +6,8 @@
 //!
 //! - [`MemoryProvider`]: in process, for development.
 //! - [`ElastiCacheProvider`]: a Redis or Valkey server over RESP3.
+//! - [`guard`]: what a remote service's adapter is put behind: [`Deadline`], [`Metered`],
+//!   [`CircuitBreaker`].
 //! - [`Backplane`]: the process's one subscription, shared out by topic.
 //!
 //! What must hold, whoever answers: an error is never a miss; every call ends within a deadline;
@@ -32,12 +34,15 @@
 mod backoff;
 mod backplane;
 mod budget;
+mod circuit_breaker;
 mod deadline;
 mod dialect;
 mod elasticache;
 mod error;
+mod guard;
 pub mod limits;
 mod memory;
+mod metered;
 mod misconfiguration;
 mod port;
 mod report;
@@ -47,13 +52,16 @@ pub mod testing;
 
 pub use backplane::Backplane;
 pub use budget::Budget;
+pub use circuit_breaker::{BreakerSettings, CircuitBreaker};
 pub use deadline::Deadline;
 pub use elasticache::{
     ClusterMode, CredentialError, CredentialSource, Credentials, ElastiCacheProvider,
     ElastiCacheSettings, Login, TlsSettings,
 };
 pub use error::RedisError;
+pub use guard::{GuardSettings, guard};
 pub use memory::{MemoryProvider, MemorySettings};
+pub use metered::Metered;
 pub use misconfiguration::{ConnectError, Misconfiguration};
 pub use port::{
     Command, Condition, Expiry, Incoming, RedisProvider, Reply, ScanCursor, ScanPage, Script,

@@ -47,11 +47,15 @@ pub struct MethodReport {
     pub timeouts: u64,
     /// Those that ended in any other error.
     pub refused: u64,
-    /// Half of the calls took at most this.
+    /// Those that nobody waited for any longer: the request's time for Redis was used up, or its
+    /// client went away.
+    pub abandoned: u64,
+    /// Half of the calls took at most this, those that were unavailable left out; a sixteenth too
+    /// much at most.
     pub p50: Duration,
-    /// 95 of 100 calls took at most this.
+    /// 95 of 100 of them took at most this.
     pub p95: Duration,
-    /// 99 of 100 calls took at most this.
+    /// 99 of 100 of them took at most this.
     pub p99: Duration,
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Layers, from the outside in; a request passes them in this order and its answer backwards:
 //!
-//! 1. `edge`: names the request, opens its span, turns errors into problem bodies, sets the common
-//!    headers, writes the one log line of an error.
+//! 1. `edge`: names the request, opens its span, gives it its time for Redis (session look-ups
+//!    count), turns errors into problem bodies, sets the common headers, writes the one log line of
+//!    an error.
 //! 2. `refuse_while_starting`, around everything that needs a database or a session.
 //! 3. the session middleware, around the routes that know people. Health and documents are
 //!    answered without it, so that they need no session store.
@@ -21,7 +22,7 @@ use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
 use tenancy::Permission;
 
 use crate::auth::{routes as auth, session_middleware};
-use crate::edge::{CommonHeaders, edge};
+use crate::edge::{CommonHeaders, EdgeSettings, edge};
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::BodyLimits;
 use crate::jobs::{figures, item, list, transitions, write};
@@ -139,7 +140,11 @@ pub fn app(
     >,
 > {
     let settings = &state.settings;
-    let headers = CommonHeaders { insists_on_https: settings.base_url.scheme() == "https" };
+    let edge_settings = EdgeSettings {
+        headers: CommonHeaders { insists_on_https: settings.base_url.scheme() == "https" },
+        redis_budget: settings.redis_budget,
+        shows_timing: settings.environment_is_development,
+    };
     let body_limits =
         BodyLimits { bytes: settings.limits.json_bytes, timeout: settings.http.body_timeout };
     let sessions = web::scope("")
@@ -148,7 +153,7 @@ pub fn app(
         .configure(configure_sessions)
         .default_service(web::to(refuse_path));
     App::new()
-        .app_data(web::Data::new(headers))
+        .app_data(web::Data::new(edge_settings))
         .app_data(web::Data::new(body_limits))
         .app_data(state)
         .configure(configure_open)

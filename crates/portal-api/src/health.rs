@@ -3,6 +3,9 @@
 //! Nothing is probed inside a request: [`Probe::run`] looks twice a second, and requests read what
 //! it saw. An outage that all instances share must not take every instance out of the balancer, so
 //! readiness says `degraded` in the body and stays 200.
+//!
+//! A service that charges for every command is asked less often while all is well: whether calls
+//! to it fail is known from the circuits, without asking.
 
 use std::time::Duration;
 
@@ -11,7 +14,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
 use employer_store::TenantDb;
 use serde::Serialize;
-use tenant_cache::TenantCache;
+use tenant_cache::{CircuitState, Circuits, TenantCache};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,9 +35,39 @@ struct Sight {
     at: Instant,
     /// How long the database took to answer, if it did.
     database: Option<Duration>,
-    /// How long the cache's backend took to answer, if it did.
-    cache: Option<Duration>,
+    cache: CacheSight,
+}
+
+/// What was seen of the cache.
+#[derive(Clone, Copy, Debug)]
+struct CacheSight {
+    /// When its backend was asked.
+    asked: Instant,
+    /// How long the backend took to answer, if it did.
+    latency: Option<Duration>,
+    circuits: Circuits,
     memory_entries: u64,
+}
+
+impl CacheSight {
+    fn is_well(&self) -> bool {
+        self.latency.is_some() && are_closed(self.circuits)
+    }
+}
+
+fn are_closed(circuits: Circuits) -> bool {
+    circuits.reads == CircuitState::Closed && circuits.writes == CircuitState::Closed
+}
+
+/// What the cache stands on, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Backend {
+    /// What kind of store it is: `memory`, `redis`, `upstash`.
+    pub name: &'static str,
+    /// The provider that was chosen: `memory`, `elasticache`, `upstash`.
+    pub provider: &'static str,
+    /// Pause between two questions to it while all is well.
+    pub interval: Duration,
 }
 
 /// Looks at what we depend on and remembers what it saw.
@@ -42,14 +75,13 @@ struct Sight {
 pub struct Probe {
     db: TenantDb,
     cache: TenantCache,
-    backend: &'static str,
+    backend: Backend,
     latest: watch::Sender<Option<Sight>>,
 }
 
 impl Probe {
-    /// A probe that has seen nothing yet. `backend` names the cache's provider: `memory`,
-    /// `redis`, `upstash`.
-    pub fn new(db: TenantDb, cache: TenantCache, backend: &'static str) -> Self {
+    /// A probe that has seen nothing yet.
+    pub fn new(db: TenantDb, cache: TenantCache, backend: Backend) -> Self {
         Self { db, cache, backend, latest: watch::Sender::new(None) }
     }
 
@@ -66,17 +98,27 @@ impl Probe {
     }
 
     async fn look(&self) {
-        let (database, cache) = tokio::join!(
-            timeout(DEADLINE, self.db.ping()),
-            timeout(DEADLINE, self.cache.health(self.backend)),
-        );
-        let cache = cache.ok();
-        self.latest.send_replace(Some(Sight {
-            at: Instant::now(),
-            database: database.ok().and_then(Result::ok),
-            cache: cache.as_ref().and_then(|health| health.latency),
-            memory_entries: cache.map_or(0, |health| health.memory_entries),
-        }));
+        let (database, cache) =
+            tokio::join!(timeout(DEADLINE, self.db.ping()), self.look_at_cache());
+        let database = database.ok().and_then(Result::ok);
+        self.latest.send_replace(Some(Sight { at: Instant::now(), database, cache }));
+    }
+
+    async fn look_at_cache(&self) -> CacheSight {
+        let circuits = self.cache.circuits();
+        let before = self.latest.borrow().map(|sight| CacheSight { circuits, ..sight.cache });
+        let is_due = |seen: &CacheSight| seen.asked.elapsed() >= self.backend.interval;
+        if let Some(seen) = before.filter(|seen| seen.is_well() && !is_due(seen)) {
+            return seen;
+        }
+        let asked = Instant::now();
+        let health = timeout(DEADLINE, self.cache.health(self.backend.name)).await.ok();
+        CacheSight {
+            asked,
+            latency: health.as_ref().and_then(|health| health.latency),
+            circuits: self.cache.circuits(),
+            memory_entries: health.map_or(0, |health| health.memory_entries),
+        }
     }
 
     /// The latest look, unless it is too old to say anything.
@@ -85,20 +127,21 @@ impl Probe {
     }
 
     fn dependencies(&self) -> Dependencies {
-        let sight = self.sight();
-        let dependency = |latency: fn(&Sight) -> Option<Duration>| match &sight {
-            None => Dependency { status: DependencyStatus::Unknown, latency_ms: None },
-            Some(sight) => match latency(sight) {
-                Some(latency) => Dependency {
-                    status: DependencyStatus::Up,
-                    latency_ms: Some(milliseconds(latency)),
-                },
-                None => Dependency { status: DependencyStatus::Down, latency_ms: None },
+        let Some(sight) = self.sight() else {
+            let unknown = Dependency { status: DependencyStatus::Unknown, latency_ms: None };
+            return Dependencies { database: unknown, cache: unknown };
+        };
+        let dependency = |latency: Option<Duration>, is_well: bool| Dependency {
+            status: match (latency, is_well) {
+                (None, _) => DependencyStatus::Down,
+                (Some(_), true) => DependencyStatus::Up,
+                (Some(_), false) => DependencyStatus::Degraded,
             },
+            latency_ms: latency.map(milliseconds),
         };
         Dependencies {
-            database: dependency(|sight| sight.database),
-            cache: dependency(|sight| sight.cache),
+            database: dependency(sight.database, true),
+            cache: dependency(sight.cache.latency, sight.cache.is_well()),
         }
     }
 }
@@ -114,6 +157,8 @@ fn milliseconds(duration: Duration) -> f64 {
 pub enum DependencyStatus {
     /// It answered a moment ago.
     Up,
+    /// It answered a moment ago, and too many calls to it have failed: some are not tried.
+    Degraded,
     /// It did not answer a moment ago.
     Down,
     /// Nobody has looked lately.
@@ -211,12 +256,17 @@ pub async fn health(state: web::Data<PortalState>) -> HttpResponse {
 /// How the cache is.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CacheReport {
-    /// `healthy`; `degraded`: answers come from the database; `unhealthy`: neither answers.
+    /// `healthy`; `degraded`: answers come from the database, at least in part; `unhealthy`:
+    /// neither answers.
     #[schema(value_type = String, example = "healthy")]
     status: &'static str,
     /// What the cache stands on: `memory`, `redis`, `upstash`.
     #[schema(value_type = String, example = "redis")]
     backend: &'static str,
+    /// The provider that was chosen at start: `memory`, `elasticache`, `upstash`.
+    #[schema(value_type = String, example = "elasticache")]
+    provider: &'static str,
+    breaker: Breaker,
     /// How long the backend took to answer.
     #[schema(example = 1.23)]
     latency_ms: Option<f64>,
@@ -225,6 +275,24 @@ pub struct CacheReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     note: Option<&'static str>,
+}
+
+/// Whether calls go through to the backend: `closed` (they do), `open` (they fail at once),
+/// `half_open` (one is tried).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Breaker {
+    /// Of calls that read.
+    #[schema(value_type = String, example = "closed")]
+    reads: &'static str,
+    /// Of calls that write.
+    #[schema(value_type = String, example = "closed")]
+    writes: &'static str,
+}
+
+impl From<Circuits> for Breaker {
+    fn from(circuits: Circuits) -> Self {
+        Self { reads: circuits.reads.as_str(), writes: circuits.writes.as_str() }
+    }
 }
 
 /// Figures of this instance since its start.
@@ -263,17 +331,20 @@ pub async fn cache(state: web::Data<PortalState>) -> HttpResponse {
 fn cache_report(probe: &Probe, cache: &TenantCache) -> CacheReport {
     const MEMORY_NOTE: &str = "the memory backend serves this instance only";
     let sight = probe.sight();
-    let latency = sight.and_then(|sight| sight.cache);
+    let latency = sight.and_then(|sight| sight.cache.latency);
     let is_database_up = sight.is_some_and(|sight| sight.database.is_some());
+    let circuits = cache.circuits();
     let statistics = cache.statistics();
-    let is_memory = probe.backend == "memory";
+    let is_memory = probe.backend.name == "memory";
     CacheReport {
         status: match (latency, is_database_up, sight) {
-            (Some(_), _, _) => "healthy",
-            (None, true, _) | (None, _, None) => "degraded",
+            (Some(_), _, _) if are_closed(circuits) => "healthy",
+            (Some(_), _, _) | (None, true, _) | (None, _, None) => "degraded",
             (None, false, Some(_)) => "unhealthy",
         },
-        backend: probe.backend,
+        backend: probe.backend.name,
+        provider: probe.backend.provider,
+        breaker: circuits.into(),
         latency_ms: latency.map(milliseconds),
         stats: CacheFigures {
             hits: statistics.total.hits,
@@ -281,7 +352,7 @@ fn cache_report(probe: &Probe, cache: &TenantCache) -> CacheReport {
             hit_rate_percent: (statistics.hit_rate_percent() * 100.0).round() / 100.0,
             loads: statistics.total.loads,
             redis_available: !is_memory && latency.is_some(),
-            memory_cache_size: sight.map_or(0, |sight| sight.memory_entries),
+            memory_cache_size: sight.map_or(0, |sight| sight.cache.memory_entries),
         },
         note: is_memory.then_some(MEMORY_NOTE),
     }

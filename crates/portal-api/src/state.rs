@@ -62,6 +62,8 @@ pub struct ApiSettings {
     pub cursor_key: CursorKey,
     /// Bounds of input.
     pub limits: Limits,
+    /// How long one request may wait for Redis in all.
+    pub redis_budget: Duration,
     /// How long the answer to an `Idempotency-Key` is kept.
     pub idempotency_ttl: Duration,
     /// How long a sign-in may take from its start to the callback.
@@ -80,6 +82,7 @@ impl fmt::Debug for ApiSettings {
             .field("base_url", &self.base_url.as_str())
             .field("http", &self.http)
             .field("limits", &self.limits)
+            .field("redis_budget", &self.redis_budget)
             .finish_non_exhaustive()
     }
 }

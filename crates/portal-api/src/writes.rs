@@ -15,7 +15,7 @@ use employer_store::{OutboxEvent, TenantTx};
 use event_notifier::RelayHandle;
 use serde::Serialize;
 use tenancy::{Actor, TenantScope};
-use tenant_cache::TenantCache;
+use tenant_cache::{Budget, TenantCache};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{ApiError, ErrorCode};
@@ -67,15 +67,20 @@ impl Writes {
     }
 
     /// Commits and acts on the events, on a task of its own: a caller who hangs up in between
-    /// leaves no stale cache behind.
+    /// leaves no stale cache behind. The task goes on with the caller's time for Redis, since the
+    /// caller waits for it; what that time does not suffice for is the relay's.
     pub async fn commit(&self, tx: TenantTx) -> Result<(), ApiError> {
         let writes = self.clone();
-        let task = self.tasks.spawn(async move {
+        let work = async move {
             let scope = tx.scope().clone();
             let events = tx.commit().await?;
             writes.finish(&scope, events).await;
             Ok::<_, employer_store::StoreError>(())
-        });
+        };
+        let task = match Budget::current() {
+            Some(budget) => self.tasks.spawn(budget.scope(work)),
+            None => self.tasks.spawn(work),
+        };
         match tokio::time::timeout(COMMIT_DEADLINE, task).await {
             Ok(Ok(committed)) => Ok(committed?),
             Ok(Err(panicked)) => Err(ApiError::internal(panicked)),

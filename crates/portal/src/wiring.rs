@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use employer_store::{TenantDb, WorkerDb};
 use event_notifier::{Relay, RelaySettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
-use portal_api::health::Probe;
+use portal_api::health::{Backend, Probe};
 use portal_api::writes::Writes;
 use portal_api::{ApiSettings, CursorKey, HttpSettings, Lifecycle, Limits, PortalState};
 use redis_provider::{ElastiCacheProvider, MemoryProvider, RedisProvider};
@@ -84,7 +84,12 @@ pub(crate) async fn build(
         batch: i64::from(settings.tuning.jobs.expiry_batch),
     };
     tasks.spawn(expiry.run_until_stopped(stop.clone()));
-    let probe = Probe::new(db.clone(), cache.clone(), settings.redis.backend());
+    let backend = Backend {
+        name: settings.redis.backend(),
+        provider: settings.redis.provider(),
+        interval: Duration::from_millis(settings.tuning.redis.health_check_interval_ms),
+    };
+    let probe = Probe::new(db.clone(), cache.clone(), backend);
     tasks.spawn(probe.clone().run(stop.clone()));
     let api = api_settings(settings);
     let identity_provider = OidcClient::new(api.oidc.clone(), &api.base_url, Arc::clone(&clock))
@@ -160,6 +165,7 @@ fn api_settings(settings: &Settings) -> ApiSettings {
             page_size_max: tuning.http.page_size_max,
             skip_max: tuning.http.skip_max,
         },
+        redis_budget: Duration::from_millis(tuning.redis.request_budget_ms),
         idempotency_ttl: Duration::from_secs(tuning.http.idempotency_seconds),
         login_transaction_ttl: Duration::from_secs(tuning.session.login_transaction_seconds),
         oidc: OidcSettings {

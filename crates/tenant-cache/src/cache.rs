@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis_provider::{RedisError, RedisProvider, SetOptions};
+use redis_provider::{Circuits, RedisError, RedisProvider, SetOptions};
 use serde::Serialize;
 use tenancy::{Clock, EventKind, Tag, TenantKey, TenantScope};
 use time::OffsetDateTime;
@@ -177,6 +177,11 @@ impl TenantCache {
             _ => 0,
         };
         CacheHealth { backend, latency, memory_entries }
+    }
+
+    /// Whether calls go through to the provider. Costs no round trip.
+    pub fn circuits(&self) -> Circuits {
+        self.inner.provider.report().circuits
     }
 
     /// Waits for loads under way; no new ones are waited for.

@@ -8,10 +8,12 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use actix_web::{Error, HttpResponse, ResponseError};
+use tenant_cache::Budget;
 use tokio::time::Instant;
 use tracing::Span;
 
 use super::headers::CommonHeaders;
+use super::timing;
 use crate::error::{ApiError, RequestContext, from_framework, render, status_problem};
 
 /// What is remembered of a request until its answer is known.
@@ -21,6 +23,8 @@ pub(super) struct Exchange {
     pub(super) headers: CommonHeaders,
     pub(super) is_private: bool,
     pub(super) started: Instant,
+    /// The request's time for Redis, where the answer is to say what was spent of it.
+    pub(super) told_budget: Option<Budget>,
 }
 
 impl Exchange {
@@ -75,6 +79,9 @@ impl Exchange {
     fn finish(&self, headers: &mut HeaderMap) {
         let id = self.context.request_id.as_deref().unwrap_or_default();
         self.headers.apply(headers, self.is_private, id);
+        if let Some(budget) = &self.told_budget {
+            timing::tell(headers, budget.spent());
+        }
     }
 
     fn record(&self, status: StatusCode) {

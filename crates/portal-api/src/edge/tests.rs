@@ -7,6 +7,8 @@ use serde_json::Value;
 use super::*;
 use crate::error::{ApiError, ErrorCode};
 
+const BUDGET: Duration = Duration::from_millis(50);
+
 async fn leak() -> Result<HttpResponse, actix_web::Error> {
     Err(actix_web::error::ErrorInternalServerError("secret of the framework"))
 }
@@ -28,14 +30,27 @@ async fn failing_layer<B: MessageBody + 'static>(
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
+async fn tell_budget() -> String {
+    let budget = Budget::current().map(|budget| budget.remaining());
+    format!("{budget:?}")
+}
+
 macro_rules! portal {
     () => {
+        portal!(shows_timing: true)
+    };
+    (shows_timing: $shows_timing:literal) => {
         test::init_service(
             App::new()
-                .app_data(web::Data::new(CommonHeaders { insists_on_https: true }))
+                .app_data(web::Data::new(EdgeSettings {
+                    headers: CommonHeaders { insists_on_https: true },
+                    redis_budget: BUDGET,
+                    shows_timing: $shows_timing,
+                }))
                 .wrap(from_fn(failing_layer))
                 .wrap(from_fn(edge))
                 .route("/api/fine", web::get().to(|| async { HttpResponse::Ok().body("{}") }))
+                .route("/api/budget", web::get().to(tell_budget))
                 .route("/api/leak", web::get().to(leak))
                 .route("/auth/callback", web::get().to(refuse_with_cookie))
                 .service(
@@ -123,4 +138,30 @@ async fn a_failing_layer_is_answered_as_well() {
     assert_eq!(response.headers().get("retry-after").unwrap(), "2");
     assert!(response.headers().contains_key("x-request-id"));
     assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+}
+
+#[actix_web::test]
+async fn every_request_has_a_budget_of_its_own() {
+    let portal = portal!();
+    for _ in 0..2 {
+        let request = test::TestRequest::get().uri("/api/budget").to_request();
+        let told = test::call_and_read_body(&portal, request).await;
+        assert_eq!(told, format!("{:?}", Some(BUDGET)));
+    }
+    assert!(Budget::current().is_none());
+}
+
+#[actix_web::test]
+async fn time_spent_on_redis_is_told_to_developers_only() {
+    let timing = |response: &HttpResponse| response.headers().contains_key("server-timing");
+    for path in ["/api/fine", "/api/leak", "/nowhere"] {
+        let request = || test::TestRequest::get().uri(path).to_request();
+        let told = test::call_service(&portal!(), request()).await;
+        assert_eq!(told.headers().get("server-timing").unwrap(), "redis;dur=0.000", "{path}");
+        let silent = test::call_service(&portal!(shows_timing: false), request()).await;
+        assert!(!timing(silent.response()), "{path}");
+    }
+    let request = test::TestRequest::get().uri("/api/broken-layer").to_request();
+    let error = test::try_call_service(&portal!(), request).await.unwrap_err();
+    assert!(timing(&error.error_response()), "a failing layer is answered with it as well");
 }

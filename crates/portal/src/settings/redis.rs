@@ -54,6 +54,14 @@ impl RedisSettings {
         }
     }
 
+    /// The provider's name.
+    pub(crate) fn provider(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => "memory",
+            Self::ElastiCache(_) => "elasticache",
+        }
+    }
+
     /// The name that `/health/cache` shows.
     pub(crate) fn backend(&self) -> &'static str {
         match self {

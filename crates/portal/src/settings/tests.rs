@@ -74,6 +74,8 @@ fn wrong_settings_name_the_variable_and_the_remedy() {
         ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "soon", "integer"),
         ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "0", "least"),
         ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "-1", "least"),
+        ("PORTAL__REDIS__CONNECT_TIMEOUT_MS", "2001", "greatest value, 2000"),
+        ("PORTAL__REDIS__COMMAND_TIMEOUT_MS", "5000", "greatest value, 2000"),
         ("PORTAL__CACHE__LOAD_TIMEOUT", "5", "no setting"),
         ("PORTAL__CACHE", "5", "PORTAL__SECTION__KEY"),
         ("PORTAL__CACHE__MAX_CONCURRENT_LOADS", "99999999999999999999", "type"),

@@ -51,7 +51,13 @@ sections! {
         statement_timeout_ms: u64,
     }
     /// `[redis]`
-    Redis { connect_timeout_ms: u64, command_timeout_ms: u64, memory_max_bytes: usize, }
+    Redis {
+        connect_timeout_ms: u64,
+        command_timeout_ms: u64,
+        request_budget_ms: u64,
+        health_check_interval_ms: u64,
+        memory_max_bytes: usize,
+    }
     /// `[cache]`
     Cache { load_timeout_ms: u64, max_concurrent_loads: usize, max_value_bytes: usize, }
     /// `[relay]`
@@ -87,6 +93,12 @@ pub(crate) enum LogFormat {
 /// Settings that may be zero; every other number must be at least 1.
 const MAY_BE_ZERO: [&str; 2] = ["http.workers", "relay.min_age_ms"];
 
+/// Settings that have a greatest value, and why: it is told to whoever passes it.
+const AT_MOST: [(&str, i64, &str); 2] = [
+    ("redis.connect_timeout_ms", 2_000, "nobody waits longer than 2 s for a connection"),
+    ("redis.command_timeout_ms", 2_000, "nobody waits longer than 2 s for an answer"),
+];
+
 impl Tuning {
     pub(crate) fn load(
         environment: Environment,
@@ -99,10 +111,10 @@ impl Tuning {
             Environment::Staging => ("config/staging.toml", STAGING),
             Environment::Production => ("config/production.toml", PRODUCTION),
         };
-        let mut merged = known.clone();
+        let mut layers = Layers { merged: known.clone(), known };
         for (section, values) in parse(name, text, faults)? {
             for (key, value) in values.as_table().cloned().unwrap_or_default() {
-                override_one(&mut merged, &known, (&section, &key), value, name, faults);
+                layers.set((&section, &key), value, name, faults);
             }
         }
         for (path, text) in variables.with_prefix(PREFIX) {
@@ -113,12 +125,11 @@ impl Tuning {
             };
             let (section, key) = (section.to_lowercase(), key.to_lowercase());
             // A default that is a text takes any text: `PORTAL__TELEMETRY__FILTER=2` is "2".
-            let wants_text =
-                known.get(&section).and_then(|keys| keys.get(&key)).is_some_and(Value::is_str);
+            let wants_text = layers.default_of(&section, &key).is_some_and(Value::is_str);
             let value = if wants_text { Value::String(text.to_owned()) } else { scalar(text) };
-            override_one(&mut merged, &known, (&section, &key), value, &variable, faults);
+            layers.set((&section, &key), value, &variable, faults);
         }
-        read(merged).map_err(|error| faults.add("config/default.toml", error.message())).ok()
+        read(layers.merged).map_err(|error| faults.add("config/default.toml", error.message())).ok()
     }
 }
 
@@ -138,45 +149,59 @@ fn scalar(text: &str) -> Value {
         .unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-fn override_one(
-    merged: &mut Table,
-    known: &Table,
-    (section, key): (&str, &str),
-    value: Value,
-    source: &str,
-    faults: &mut Faults,
-) {
-    let default = known.get(section).and_then(Value::as_table).and_then(|keys| keys.get(key));
-    let Some(default) = default else {
-        faults.add(source, format!("names no setting: there is no {section}.{key}"));
-        return;
-    };
-    if !default.same_type(&value) {
-        let (wanted, got) = (default.type_str(), value.type_str());
-        faults.add(
-            source,
-            format!("sets {section}.{key}, of type {wanted}, to a value of type {got}"),
-        );
-        return;
+/// The defaults, and what was laid over them so far.
+struct Layers {
+    known: Table,
+    merged: Table,
+}
+
+impl Layers {
+    fn default_of(&self, section: &str, key: &str) -> Option<&Value> {
+        self.known.get(section)?.as_table()?.get(key)
     }
-    let path = format!("{section}.{key}");
-    if value
-        .as_integer()
-        .is_some_and(|number| number < i64::from(!MAY_BE_ZERO.contains(&path.as_str())))
-    {
-        faults.add(source, format!("sets {path} below its least value"));
-        return;
-    }
-    let mut changed = merged.clone();
-    if let Some(keys) = changed.get_mut(section).and_then(Value::as_table_mut) {
-        keys.insert(key.to_owned(), value);
-    }
-    // What the value's type does not show, such as a number that is too large, the reader knows.
-    match read(changed.clone()) {
-        Ok(_) => *merged = changed,
-        Err(error) => {
-            let reason = error.message();
-            faults.add(source, format!("sets {path} to what it cannot be: {reason}"));
+
+    fn set(
+        &mut self,
+        (section, key): (&str, &str),
+        value: Value,
+        source: &str,
+        faults: &mut Faults,
+    ) {
+        let path = format!("{section}.{key}");
+        let Some(default) = self.default_of(section, key) else {
+            faults.add(source, format!("names no setting: there is no {path}"));
+            return;
+        };
+        if !default.same_type(&value) {
+            let (wanted, got) = (default.type_str(), value.type_str());
+            faults.add(source, format!("sets {path}, of type {wanted}, to a value of type {got}"));
+            return;
+        }
+        if let Some(problem) = value.as_integer().and_then(|number| out_of_bounds(&path, number)) {
+            faults.add(source, format!("sets {path} {problem}"));
+            return;
+        }
+        let mut changed = self.merged.clone();
+        if let Some(keys) = changed.get_mut(section).and_then(Value::as_table_mut) {
+            keys.insert(key.to_owned(), value);
+        }
+        // What the value's type does not show, such as a number that is too large, the reader
+        // knows.
+        match read(changed.clone()) {
+            Ok(_) => self.merged = changed,
+            Err(error) => {
+                let reason = error.message();
+                faults.add(source, format!("sets {path} to what it cannot be: {reason}"));
+            }
         }
     }
+}
+
+/// What is wrong with a number, if anything is.
+fn out_of_bounds(path: &str, number: i64) -> Option<String> {
+    if number < i64::from(!MAY_BE_ZERO.contains(&path)) {
+        return Some("below its least value".to_owned());
+    }
+    let (_, most, reason) = AT_MOST.iter().find(|(bounded, ..)| *bounded == path)?;
+    (number > *most).then(|| format!("above its greatest value, {most}: {reason}"))
 }

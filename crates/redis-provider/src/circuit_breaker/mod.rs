@@ -296,10 +296,11 @@ impl RedisProvider for CircuitBreaker {
     }
 
     fn report(&self) -> ProviderReport {
+        let mut report = self.inner.report();
         let now = Instant::now();
         let circuits = self.circuits();
-        let circuits =
+        report.circuits =
             Circuits { reads: circuits.reads.state(now), writes: circuits.writes.state(now) };
-        ProviderReport { circuits, ..self.inner.report() }
+        report
     }
 }

@@ -1,36 +1,33 @@
-//! Get or load: the read path.
+//! The cache's entry points.
 
 use std::error::Error;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use redis_provider::{Circuits, RedisError, RedisProvider, SetOptions};
+use redis_provider::{Circuits, RedisError, RedisProvider};
 use serde::Serialize;
 use tenancy::{Clock, EventKind, Tag, TenantKey, TenantScope};
-use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::answer::{CacheError, CachedAnswer, Loaded, Outcome, entity_tag};
-use crate::envelope::Envelope;
+use crate::admission::Admission;
+use crate::answer::{CacheError, CachedAnswer, Loaded, Outcome};
 use crate::flight::{
-    Basis, Boarding, FlightError, FlightKey, FlightOutcome, Flights, Pilot, wait_for,
+    Basis, Boarding, FlightError, FlightKey, FlightOutcome, Flights, Landing, wait_for,
 };
 use crate::generation::Dependencies;
+use crate::gutter::Gutter;
 use crate::invalidation;
+use crate::journal::Journal;
+use crate::load::Job;
+use crate::read::Read;
 use crate::registry::Operation;
 use crate::settings::CacheSettings;
-use crate::stamp::Stamp;
 use crate::statistics::{CacheHealth, CacheStatistics, OperationStatistics, Statistics, sum};
-
-/// Largest share of its time to live by which a value expires early, so that what was stored
-/// together does not expire together.
-const JITTER: f64 = 0.1;
+use crate::tries::Tries;
 
 /// The cache of all tenants. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
@@ -39,24 +36,21 @@ pub struct TenantCache {
 }
 
 #[derive(Debug)]
-struct Inner {
-    provider: Arc<dyn RedisProvider>,
-    clock: Arc<dyn Clock>,
-    settings: CacheSettings,
-    flights: Flights,
-    statistics: Statistics,
-    loads: Arc<Semaphore>,
-    tasks: TaskTracker,
-    /// Invalidations that this process has begun, whatever came of them.
-    invalidations: AtomicU64,
-    started: Instant,
-}
-
-/// What the provider said about a key.
-enum Read {
-    Fresh(CachedAnswer),
-    /// Load under these generations; `None`: load, but do not store.
-    Absent(Option<Vec<Stamp>>),
+pub(crate) struct Inner {
+    pub(crate) provider: Arc<dyn RedisProvider>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: CacheSettings,
+    pub(crate) flights: Flights,
+    pub(crate) statistics: Statistics,
+    pub(crate) admission: Admission,
+    pub(crate) journal: Journal,
+    pub(crate) gutter: Gutter,
+    pub(crate) tries: Tries,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    /// Set when the task that looks after the journal has been started.
+    pub(crate) looked_after: OnceLock<()>,
+    pub(crate) started: Instant,
 }
 
 impl TenantCache {
@@ -66,17 +60,22 @@ impl TenantCache {
         clock: Arc<dyn Clock>,
         settings: CacheSettings,
     ) -> Self {
-        let loads = Arc::new(Semaphore::new(settings.max_concurrent_loads));
+        // After an interruption, half of the lease goes to other instances for noticing it too.
+        let settling_time = settings.lease / 2;
         Self {
             inner: Arc::new(Inner {
+                journal: Journal::new(Arc::clone(&provider), settling_time),
                 provider,
                 clock,
-                settings,
                 flights: Flights::default(),
                 statistics: Statistics::default(),
-                loads,
+                admission: Admission::new(&settings),
+                gutter: Gutter::new(settings.lease, settings.gutter_max_bytes),
+                tries: Tries::new(),
+                settings,
                 tasks: TaskTracker::new(),
-                invalidations: AtomicU64::new(0),
+                stop: CancellationToken::new(),
+                looked_after: OnceLock::new(),
                 started: Instant::now(),
             }),
         }
@@ -92,7 +91,8 @@ impl TenantCache {
     /// # Errors
     ///
     /// [`CacheError::Load`] with the loader's error, shared by all who waited for it;
-    /// [`CacheError::TimedOut`] after [`CacheSettings::load_timeout`].
+    /// [`CacheError::TimedOut`] after [`CacheSettings::load_timeout`]; [`CacheError::Overloaded`]
+    /// where the load got no turn within [`CacheSettings::load_queue_timeout`].
     pub async fn get_or_load<T, E, F, Fut>(
         &self,
         scope: &TenantScope,
@@ -107,57 +107,71 @@ impl TenantCache {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<Loaded<T>>, E>> + Send + 'static,
     {
+        // Before anything is read, so that it is no younger than what is read.
+        let tries = self.inner.tries.of(scope.org());
         let dependencies = Dependencies::of(scope, operation, entities);
-        let generations = match self.read(&key, &dependencies).await {
-            Ok(Read::Fresh(answer)) => {
-                self.inner.statistics.answered(scope.org(), operation, Outcome::Hit);
-                return Ok(Some(answer));
-            }
-            Ok(Read::Absent(generations)) => generations,
-            Err(error) => {
-                self.provider_failed("read", &error);
-                None
-            }
+        let (basis, outcome) = match self.read(scope, &key, &dependencies).await {
+            Read::Fresh(answer) => return Ok(Some(self.answered(scope, operation, answer))),
+            Read::Absent(generations) => (Basis::Generations(generations), Outcome::Miss),
+            Read::Unknown => (self.without_generations(tries), Outcome::Bypass),
         };
-        let outcome = if generations.is_some() { Outcome::Miss } else { Outcome::Bypass };
-        let basis = generations.map_or_else(|| self.without_generations(), Basis::Generations);
+        if (outcome == Outcome::Bypass || self.inner.gutter.stands_in())
+            && let Some(answer) = self.find_kept(&key, tries).await
+        {
+            return Ok(Some(self.answered(scope, operation, answer)));
+        }
         let flight = FlightKey { key: key.as_str().to_owned(), basis };
-        let landing = match self.inner.flights.board(flight) {
-            Boarding::Passenger(landing) => landing,
+        let (landed, outcome) = match self.inner.flights.board(flight) {
+            Boarding::Landed(landed) if outcome == Outcome::Miss => (landed, Outcome::Hit),
+            Boarding::Landed(landed) => (landed, outcome),
+            Boarding::Passenger(landing) => (self.wait(landing).await, outcome),
             Boarding::Pilot(pilot) => {
                 let landing = pilot.landing();
-                self.depart(pilot, scope, operation, load);
-                landing
+                self.depart(Job { pilot, scope: scope.clone(), operation, tries }, load);
+                (self.wait(landing).await, outcome)
             }
         };
-        let waited = tokio::time::timeout(self.inner.settings.load_timeout * 2, wait_for(landing));
-        let landed = waited.await.ok().flatten().ok_or(CacheError::TimedOut)?;
-        self.inner.statistics.answered(scope.org(), operation, outcome);
-        landed.map_err(error_for_caller)
+        match landed {
+            Ok(answer) => Ok(answer
+                .map(|answer| self.answered(scope, operation, CachedAnswer { outcome, ..answer }))),
+            Err(error) => {
+                self.inner.statistics.not_answered(scope.org(), operation, &error);
+                Err(error_for_caller(error))
+            }
+        }
     }
 
     /// Drops what `kind` of event drops; `subject` is the entity that it happened to.
     ///
+    /// When this answers `Ok`, nothing older is served any more by any instance. When it fails,
+    /// nothing older is served by this one, and it is repeated until it succeeds; but a process may
+    /// end before that, so whoever needs it done has to see to it.
+    ///
     /// # Errors
     ///
-    /// Any [`RedisError`]; the invalidation may then not have happened, and must be repeated.
+    /// Any [`RedisError`]; the invalidation may then not have happened.
     pub async fn invalidate(
         &self,
         scope: &TenantScope,
         kind: EventKind,
         subject: Option<Uuid>,
     ) -> Result<(), RedisError> {
-        let Inner { provider, clock, statistics, invalidations, .. } = &*self.inner;
-        invalidations.fetch_add(1, Ordering::SeqCst);
-        invalidation::invalidate(provider.as_ref(), clock.as_ref(), scope, kind, subject)
-            .await
+        let Inner { provider, clock, statistics, journal, tries, .. } = &*self.inner;
+        tries.begin(scope.org());
+        self.look_after();
+        let attempt = journal.begin(scope, invalidation::targets(scope, kind, subject));
+        let targets = attempt.targets();
+        let progress = invalidation::replace(provider.as_ref(), clock.as_ref(), targets).await;
+        attempt
+            .finish(progress)
             .inspect(|()| statistics.invalidated())
             .inspect_err(|error| self.provider_failed("invalidate", error))
     }
 
     /// Figures over all tenants.
     pub fn statistics(&self) -> CacheStatistics {
-        self.inner.statistics.of_all(self.inner.flights.under_way())
+        let Inner { statistics, flights, journal, .. } = &*self.inner;
+        statistics.of_all(flights.under_way(), journal.figures())
     }
 
     /// Figures of one tenant: the sum, and each operation that was used.
@@ -171,12 +185,22 @@ impl TenantCache {
 
     /// Asks the provider how it is. Takes at most the provider's deadline.
     pub async fn health(&self, backend: &'static str) -> CacheHealth {
-        let latency = self.inner.provider.ping().await.ok();
-        let memory_entries = match self.inner.provider.info().await {
+        let Inner { provider, journal, .. } = &*self.inner;
+        let latency = provider.ping().await.ok();
+        let memory_entries = match provider.info().await {
             Ok(info) if backend == "memory" => info.keys.unwrap_or(0),
             _ => 0,
         };
-        CacheHealth { backend, latency, memory_entries }
+        let report = provider.report();
+        let reads = report.calls.iter().find(|call| call.method == "get_many");
+        CacheHealth {
+            backend,
+            latency,
+            memory_entries,
+            circuits: report.circuits,
+            read_p99: reads.map(|reads| reads.p99),
+            journaled: journal.figures().pending,
+        }
     }
 
     /// Whether calls go through to the provider. Costs no round trip.
@@ -184,148 +208,52 @@ impl TenantCache {
         self.inner.provider.report().circuits
     }
 
-    /// Waits for loads under way; no new ones are waited for.
+    /// Ends what runs beside the requests and waits for loads under way; no new ones are waited
+    /// for. Invalidations still pending are left to whoever repeats failed ones.
     pub async fn drain(&self) {
+        self.inner.stop.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
     }
 
-    /// What readers share a load by while no generations can be had. The writer who has been
-    /// answered reads under a new number, whether or not the provider took the invalidation.
-    fn without_generations(&self) -> Basis {
-        let Inner { invalidations, started, .. } = &*self.inner;
-        Basis::Unknown {
-            invalidations: invalidations.load(Ordering::SeqCst),
-            second: started.elapsed().as_secs(),
-        }
+    pub(crate) fn shared(&self) -> &Arc<Inner> {
+        &self.inner
     }
 
-    async fn read(&self, key: &TenantKey, dependencies: &Dependencies) -> Result<Read, RedisError> {
-        let Inner { provider, clock, .. } = &*self.inner;
-        let mut keys = vec![key.as_str()];
-        keys.extend(dependencies.keys().iter().map(String::as_str));
-        let mut values = provider.get_many(&keys).await?;
-        let value = if values.is_empty() { None } else { values.remove(0) };
-        if let Some(answer) = value.and_then(|value| self.fresh(value, &values)) {
-            return Ok(Read::Fresh(answer));
-        }
-        let generations = dependencies.complete(provider.as_ref(), clock.as_ref(), values).await?;
-        Ok(Read::Absent(generations))
-    }
-
-    /// The stored value, if nothing that it depends on has changed and its time is not over.
-    fn fresh(&self, value: Bytes, generations: &[Option<Bytes>]) -> Option<CachedAnswer> {
-        let envelope = Envelope::decode(value)?;
-        let now = self.inner.clock.now();
-        let is_current = envelope.generations.len() == generations.len()
-            && envelope
-                .generations
-                .iter()
-                .zip(generations)
-                .all(|(sealed, now)| now.as_deref() == Some(sealed.as_bytes()));
-        if !is_current || now >= envelope.expires_at {
-            return None;
-        }
-        let age = Duration::try_from(now - envelope.created_at).unwrap_or_default();
-        Some(CachedAnswer { body: envelope.body, etag: envelope.etag, outcome: Outcome::Hit, age })
-    }
-
-    fn depart<T, E, F, Fut>(&self, pilot: Pilot, scope: &TenantScope, operation: Operation, load: F)
-    where
-        T: Serialize + Send + 'static,
-        E: Error + Send + Sync + 'static,
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Option<Loaded<T>>, E>> + Send + 'static,
-    {
-        let cache = self.clone();
-        let scope = scope.clone();
-        self.inner.tasks.spawn(async move {
-            let outcome = cache.load(pilot.key(), &scope, operation, load).await;
-            pilot.land(outcome);
-        });
-    }
-
-    async fn load<T, E, F, Fut>(
-        &self,
-        flight: &FlightKey,
-        scope: &TenantScope,
-        operation: Operation,
-        load: F,
-    ) -> FlightOutcome
-    where
-        T: Serialize,
-        E: Error + Send + Sync + 'static,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<Option<Loaded<T>>, E>>,
-    {
-        let limit = self.inner.settings.load_timeout;
-        let permit = tokio::time::timeout(limit, self.inner.loads.acquire());
-        let Ok(Ok(_permit)) = permit.await else { return Err(FlightError::TimedOut) };
-        let started = Instant::now();
-        let result = tokio::time::timeout(limit, load()).await;
-        let failed = !matches!(result, Ok(Ok(_)));
-        self.inner.statistics.loaded(scope.org(), operation, started.elapsed(), failed);
-        let loaded = match result {
-            Err(_elapsed) => return Err(FlightError::TimedOut),
-            Ok(Err(error)) => return Err(FlightError::Load(Arc::new(error))),
-            Ok(Ok(None)) => return Ok(None),
-            Ok(Ok(Some(loaded))) => loaded,
-        };
-        let body = serde_json::to_vec(&loaded.value).map_err(|_| FlightError::Unserializable)?;
-        let body = Bytes::from(body);
-        let etag = entity_tag(&body);
-        let outcome = match &flight.basis {
-            Basis::Generations(generations) => {
-                let value = (generations.as_slice(), etag.as_str(), body.clone());
-                self.store(&flight.key, value, scope, operation, loaded.not_after).await;
-                Outcome::Miss
-            }
-            Basis::Unknown { .. } => Outcome::Bypass,
-        };
-        Ok(Some(CachedAnswer { body, etag, outcome, age: Duration::ZERO }))
-    }
-
-    async fn store(
-        &self,
-        key: &str,
-        (generations, etag, body): (&[Stamp], &str, Bytes),
-        scope: &TenantScope,
-        operation: Operation,
-        not_after: Option<OffsetDateTime>,
-    ) {
-        if body.len() > self.inner.settings.max_value_bytes {
-            tracing::warn!(
-                cache.operation = operation.name(),
-                bytes = body.len(),
-                "value too large to cache"
-            );
-            return;
-        }
-        let now = self.inner.clock.now();
-        let ttl = operation.policy().ttl.mul_f64(1.0 - JITTER * rand::random::<f64>());
-        let expires_at = not_after.map_or(now + ttl, |limit| limit.min(now + ttl));
-        let Ok(lifetime) = Duration::try_from(expires_at - now) else { return };
-        if lifetime.is_zero() {
-            return;
-        }
-        let envelope = Envelope {
-            generations: generations.to_vec(),
-            created_at: now,
-            expires_at,
-            etag: etag.to_owned(),
-            body,
-        };
-        let bytes = envelope.encode();
-        self.inner.statistics.stored(scope.org(), operation, bytes.len());
-        let options = SetOptions::with_ttl(lifetime);
-        if let Err(error) = self.inner.provider.set(key, bytes, options).await {
-            self.provider_failed("store", &error);
-        }
-    }
-
-    fn provider_failed(&self, action: &'static str, error: &RedisError) {
+    pub(crate) fn provider_failed(&self, action: &'static str, error: &RedisError) {
         self.inner.statistics.provider_failed();
+        self.inner.journal.provider_failed();
         tracing::warn!(cache.action = action, error.kind = error.kind(), %error, "cache provider failed");
+    }
+
+    /// What readers share a load by while no generations can be had.
+    fn without_generations(&self, tries: u64) -> Basis {
+        let Inner { settings, started, .. } = &*self.inner;
+        let lease = started.elapsed().as_nanos() / settings.lease.as_nanos().max(1);
+        Basis::Unknown { tries, lease }
+    }
+
+    async fn wait(&self, landing: Landing) -> FlightOutcome {
+        let settings = &self.inner.settings;
+        let longest = settings.load_queue_timeout + settings.load_timeout + Duration::from_secs(1);
+        let landed = tokio::time::timeout(longest, wait_for(landing)).await;
+        landed.ok().flatten().unwrap_or(Err(FlightError::TimedOut))
+    }
+
+    fn answered(
+        &self,
+        scope: &TenantScope,
+        operation: Operation,
+        answer: CachedAnswer,
+    ) -> CachedAnswer {
+        self.inner.statistics.answered(scope.org(), operation, answer.outcome);
+        answer
+    }
+}
+
+impl From<Arc<Inner>> for TenantCache {
+    fn from(inner: Arc<Inner>) -> Self {
+        Self { inner }
     }
 }
 
@@ -336,6 +264,7 @@ fn error_for_caller<E: Error + Send + Sync + 'static>(error: FlightError) -> Cac
             error.downcast::<E>().map_or(CacheError::TimedOut, CacheError::Load)
         }
         FlightError::TimedOut => CacheError::TimedOut,
+        FlightError::Overloaded => CacheError::Overloaded,
         FlightError::Unserializable => CacheError::Unserializable,
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum FlightError {
     Load(Arc<dyn Any + Send + Sync>),
     /// The loader did not end in time.
     TimedOut,
+    /// Too many loads waited for their turn.
+    Overloaded,
     /// The value could not be written as JSON.
     Unserializable,
 }
@@ -36,13 +38,13 @@ pub(crate) struct FlightKey {
 pub(crate) enum Basis {
     /// The generations in force; what is loaded is stored under them.
     Generations(Vec<Stamp>),
-    /// No generations could be had; what is loaded is never stored. This process knows its own
-    /// invalidations, those that failed included; what others did is bounded by the second in
-    /// which the load began.
-    Unknown { invalidations: u64, second: u64 },
+    /// No generations could be had, or none to be believed; what is loaded is never stored. This
+    /// process knows its own invalidations, those that failed included; what others did is bounded
+    /// by the lease in which the load began.
+    Unknown { tries: u64, lease: u128 },
 }
 
-type Landing = watch::Receiver<Option<FlightOutcome>>;
+pub(crate) type Landing = watch::Receiver<Option<FlightOutcome>>;
 
 /// The loads under way in this process.
 #[derive(Clone, Debug, Default)]
@@ -54,13 +56,16 @@ pub(crate) enum Boarding {
     Pilot(Pilot),
     /// Somebody is: wait.
     Passenger(Landing),
+    /// Somebody was a moment ago, and is still busy with storing the answer.
+    Landed(FlightOutcome),
 }
 
 impl Flights {
     pub(crate) fn board(&self, key: FlightKey) -> Boarding {
         let mut flights = self.lock();
         if let Some(landing) = flights.get(&key) {
-            return Boarding::Passenger(landing.clone());
+            let landed = landing.borrow().clone();
+            return landed.map_or_else(|| Boarding::Passenger(landing.clone()), Boarding::Landed);
         }
         let (sender, landing) = watch::channel(None);
         flights.insert(key.clone(), landing.clone());
@@ -94,7 +99,8 @@ impl Pilot {
         self.landing.clone()
     }
 
-    pub(crate) fn land(self, outcome: FlightOutcome) {
+    /// Gives everybody the outcome, those included who board until the pilot is dropped.
+    pub(crate) fn land(&self, outcome: FlightOutcome) {
         self.sender.send_replace(Some(outcome));
     }
 }

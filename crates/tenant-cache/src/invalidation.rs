@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use redis_provider::{Command, RedisError, RedisProvider, Reply, Script, ScriptReply};
-use tenancy::{Clock, EventKind, Tag, TenantScope};
+use tenancy::{Clock, EventKind, Tag, TenantScope, platform_generation_key};
 use uuid::Uuid;
 
 use crate::generation::tag_lifetime;
@@ -17,16 +17,33 @@ const ATTEMPTS: usize = 5;
 
 /// A generation to replace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Target {
-    key: String,
-    expires: bool,
+pub(crate) struct Target {
+    pub(crate) key: String,
+    /// Whether it goes by itself when nobody has needed it for long.
+    pub(crate) expires: bool,
+}
+
+impl Target {
+    /// The generation that everything of a tenant depends on.
+    pub(crate) fn whole_tenant(scope: &TenantScope) -> Self {
+        Self { key: scope.tenant_generation_key(), expires: false }
+    }
+
+    /// The generation that everything depends on.
+    pub(crate) fn whole_platform() -> Self {
+        Self { key: platform_generation_key().to_owned(), expires: false }
+    }
 }
 
 /// What an event of a tenant drops. An event that does not say which entity it happened to may
 /// have happened to any: the whole feature goes.
-fn targets(scope: &TenantScope, kind: EventKind, subject: Option<Uuid>) -> BTreeSet<Target> {
+pub(crate) fn targets(
+    scope: &TenantScope,
+    kind: EventKind,
+    subject: Option<Uuid>,
+) -> BTreeSet<Target> {
     if kind == EventKind::TenantSuspended {
-        return BTreeSet::from([Target { key: scope.tenant_generation_key(), expires: false }]);
+        return BTreeSet::from([Target::whole_tenant(scope)]);
     }
     let mut targets = BTreeSet::new();
     for operation in Operation::ALL {
@@ -51,30 +68,39 @@ fn targets(scope: &TenantScope, kind: EventKind, subject: Option<Uuid>) -> BTree
     targets
 }
 
-/// Replaces the generations that `kind` concerns. When it answers `Ok`, no value loaded before
-/// can be served any more.
+/// How far an attempt to replace generations came.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Replaced: no value loaded before can be served any more.
+    pub(crate) done: Vec<Target>,
+    /// Why the others were not, or are not known to be.
+    pub(crate) error: Option<RedisError>,
+}
+
+/// Replaces generations, each as far as the service allows: one that fails does not keep the
+/// others from being replaced.
 ///
 /// Every attempt writes a new stamp: repeating one could revive what another invalidation has
 /// dropped since.
-pub(crate) async fn invalidate(
+pub(crate) async fn replace(
     provider: &dyn RedisProvider,
     clock: &dyn Clock,
-    scope: &TenantScope,
-    kind: EventKind,
-    subject: Option<Uuid>,
-) -> Result<(), RedisError> {
+    targets: Vec<Target>,
+) -> Progress {
+    let mut progress = Progress::default();
     let mut open: Vec<(Target, Option<Stamp>)> =
-        targets(scope, kind, subject).into_iter().map(|target| (target, None)).collect();
+        targets.into_iter().map(|target| (target, None)).collect();
     for _ in 0..ATTEMPTS {
         if open.is_empty() {
-            return Ok(());
+            return progress;
         }
-        open = advance(provider, clock, open).await?;
+        open = advance(provider, clock, open, &mut progress).await;
     }
-    if open.is_empty() {
-        return Ok(());
+    if !open.is_empty() {
+        let error = || RedisError::Protocol("a generation could not be advanced".to_owned());
+        progress.error.get_or_insert_with(error);
     }
-    Err(RedisError::Protocol("a generation could not be advanced".to_owned()))
+    progress
 }
 
 /// One attempt; answers what is still open, with the stamp that stood in the way.
@@ -82,7 +108,8 @@ async fn advance(
     provider: &dyn RedisProvider,
     clock: &dyn Clock,
     open: Vec<(Target, Option<Stamp>)>,
-) -> Result<Vec<(Target, Option<Stamp>)>, RedisError> {
+    progress: &mut Progress,
+) -> Vec<(Target, Option<Stamp>)> {
     let stamps: Vec<Stamp> =
         open.iter().map(|(_, after)| Stamp::mint(clock, after.as_ref())).collect();
     let commands = open
@@ -97,17 +124,30 @@ async fn advance(
             )
         })
         .collect();
-    let replies = provider.pipeline(commands).await?;
+    let replies = match provider.pipeline(commands).await {
+        Ok(replies) => replies,
+        Err(error) => {
+            progress.error = Some(error);
+            return Vec::new();
+        }
+    };
     let mut still_open = Vec::new();
     for (((target, _), stamp), reply) in open.into_iter().zip(stamps).zip(replies) {
-        let Reply::Script(ScriptReply::Bytes(in_force)) = reply? else {
-            return Err(RedisError::Protocol("AdvanceStamp answered no stamp".to_owned()));
-        };
-        if in_force != stamp.as_bytes() {
-            still_open.push((target, Stamp::parse(&in_force)));
+        match reply {
+            Ok(Reply::Script(ScriptReply::Bytes(in_force))) if in_force == stamp.as_bytes() => {
+                progress.done.push(target);
+            }
+            Ok(Reply::Script(ScriptReply::Bytes(in_force))) => {
+                still_open.push((target, Stamp::parse(&in_force)));
+            }
+            Ok(_) => {
+                let error = RedisError::Protocol("AdvanceStamp answered no stamp".to_owned());
+                progress.error = Some(error);
+            }
+            Err(error) => progress.error = Some(error),
         }
     }
-    Ok(still_open)
+    still_open
 }
 
 #[cfg(test)]

@@ -40,16 +40,24 @@
 //! # });
 //! ```
 
+mod admission;
 mod answer;
 mod cache;
 mod envelope;
 mod flight;
 mod generation;
+mod gutter;
 mod invalidation;
+mod journal;
+mod ledger;
+mod load;
+mod read;
 pub mod registry;
+mod replay;
 mod settings;
 mod stamp;
 mod statistics;
+mod tries;
 
 pub use answer::{CacheError, CachedAnswer, Loaded, Outcome};
 pub use cache::TenantCache;

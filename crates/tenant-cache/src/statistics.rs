@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use redis_provider::Circuits;
 use serde::Serialize;
 use tenancy::OrgId;
 
 use crate::answer::Outcome;
+use crate::flight::FlightError;
+use crate::journal::JournalFigures;
 use crate::registry::Operation;
 
 /// Tenants counted one by one; the figures of further ones go into the totals only, so that a
@@ -24,6 +27,7 @@ struct Counters {
     loads: AtomicU64,
     load_micros: AtomicU64,
     load_failures: AtomicU64,
+    overloaded: AtomicU64,
     stored_bytes: AtomicU64,
 }
 
@@ -38,6 +42,7 @@ impl Counters {
             loads: read(&self.loads),
             load_ms: read(&self.load_micros) / 1_000,
             load_failures: read(&self.load_failures),
+            overloaded: read(&self.overloaded),
             stored_bytes: read(&self.stored_bytes),
         }
     }
@@ -60,6 +65,8 @@ pub struct OperationStatistics {
     pub load_ms: u64,
     /// Loads that failed.
     pub load_failures: u64,
+    /// Readers sent away because too many loads waited already.
+    pub overloaded: u64,
     /// Bytes written to the provider.
     pub stored_bytes: u64,
 }
@@ -73,6 +80,7 @@ impl OperationStatistics {
         self.loads += other.loads;
         self.load_ms += other.load_ms;
         self.load_failures += other.load_failures;
+        self.overloaded += other.overloaded;
         self.stored_bytes += other.stored_bytes;
     }
 }
@@ -86,16 +94,25 @@ pub struct CacheStatistics {
     pub provider_errors: u64,
     /// Invalidations finished.
     pub invalidations: u64,
+    /// Generations to replace again, because replacing them failed or may have been lost.
+    pub journaled: u64,
+    /// Those that have been replaced since.
+    pub replayed: u64,
+    /// Those that have not, now.
+    pub journal_length: usize,
+    /// How often there were too many to be told apart, so that coarser ones took their place.
+    pub journal_overflows: u64,
     /// Loads under way now.
     pub loads_under_way: usize,
 }
 
 impl CacheStatistics {
-    /// Hits in percent of hits, misses and bypasses; 0 before the first read.
+    /// Hits in percent of all answers; 0 before the first read.
     #[expect(clippy::cast_precision_loss, reason = "a percentage of counters far below 2^52")]
     pub fn hit_rate_percent(&self) -> f64 {
-        let reads = self.total.hits + self.total.misses + self.total.bypassed;
-        if reads == 0 { 0.0 } else { self.total.hits as f64 * 100.0 / reads as f64 }
+        let OperationStatistics { hits, misses, stale, bypassed, .. } = self.total;
+        let reads = hits + misses + stale + bypassed;
+        if reads == 0 { 0.0 } else { hits as f64 * 100.0 / reads as f64 }
     }
 }
 
@@ -108,6 +125,13 @@ pub struct CacheHealth {
     pub latency: Option<Duration>,
     /// Keys held by an in-process backend; 0 for others.
     pub memory_entries: u64,
+    /// Whether calls go through to the backend.
+    pub circuits: Circuits,
+    /// 99 of 100 reads took at most this, where the backend is measured.
+    pub read_p99: Option<Duration>,
+    /// Generations whose replacement failed or may have been lost, and is being repeated. What
+    /// depends on them is not taken from the backend.
+    pub journaled: usize,
 }
 
 #[derive(Debug, Default)]
@@ -155,11 +179,27 @@ impl Statistics {
         self.invalidations.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn of_all(&self, loads_under_way: usize) -> CacheStatistics {
+    pub(crate) fn not_answered(&self, org: &OrgId, operation: Operation, error: &FlightError) {
+        if matches!(error, FlightError::Overloaded) {
+            self.count(org, operation, |counters| {
+                counters.overloaded.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+    }
+
+    pub(crate) fn of_all(
+        &self,
+        loads_under_way: usize,
+        journal: JournalFigures,
+    ) -> CacheStatistics {
         CacheStatistics {
             total: self.total.snapshot(),
             provider_errors: self.provider_errors.load(Ordering::Relaxed),
             invalidations: self.invalidations.load(Ordering::Relaxed),
+            journaled: journal.journaled,
+            replayed: journal.replayed,
+            journal_length: journal.pending,
+            journal_overflows: journal.overflows,
             loads_under_way,
         }
     }

@@ -274,11 +274,11 @@ async fn a_provider_that_is_away_is_bypassed_and_never_taken_for_a_miss() {
     provider.inject(Fault::Fail(RedisError::Unavailable("down".to_owned())));
     let during = read(&cache, &scope, "from the database").await;
     assert_eq!((during.outcome, text(&during).as_str()), (Outcome::Bypass, "from the database"));
-    assert!(cache.invalidate(&scope, EventKind::JobUpdated, None).await.is_err());
     provider.heal();
-    // What was loaded during the outage was not kept; what was there before still holds.
-    assert_eq!(text(&read(&cache, &scope, "never").await), "before");
-    assert!(cache.statistics().provider_errors >= 2);
+    // What was loaded during the outage was not stored; what was there before still holds.
+    let after = read(&cache, &scope, "never").await;
+    assert_eq!((after.outcome, text(&after).as_str()), (Outcome::Hit, "before"));
+    assert!(cache.statistics().provider_errors >= 1);
 }
 
 #[tokio::test]

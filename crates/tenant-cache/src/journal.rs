@@ -1,0 +1,311 @@
+//! What this process has invalidated, or tried to, and what may therefore not be believed.
+//!
+//! Two ledgers. *Pending*: generations whose replacement failed, or may have been lost since. While
+//! one of them stands, no value that depends on it is taken from the provider. *Finished*: those
+//! replaced lately. The provider may lose what it has acknowledged (a failover), which it tells by
+//! raising [`RedisProvider::interruptions`]; whoever notices first moves the finished ones to the
+//! pending ones, before anything that the provider answered since is believed.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis_provider::{RedisError, RedisProvider};
+use tenancy::TenantScope;
+use tokio::time::Instant;
+
+use crate::generation::Dependencies;
+use crate::invalidation::{Progress, Target};
+use crate::ledger::{Bounds, Ledger, Line};
+
+/// How long an acknowledged stamp may still be lost: well above what replicas are behind.
+const MEMORY: Duration = Duration::from_secs(60);
+
+/// How often it is looked for what need not be remembered any more.
+const FORGETTING_INTERVAL: Duration = Duration::from_secs(1);
+
+const BOUNDS: Bounds = Bounds { targets: 64, tenants: 1_000 };
+
+#[derive(Debug)]
+pub(crate) struct Journal {
+    provider: Arc<dyn RedisProvider>,
+    /// How long after an interruption nothing is believed, so that other instances, too, have the
+    /// time to repeat what they had finished.
+    settling_time: Duration,
+    /// The count of interruptions that has been acted on.
+    handled: AtomicU64,
+    /// Whether everything may be believed: spares readers the lock.
+    is_quiet: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    pending: Ledger<u64>,
+    finished: Ledger<Instant>,
+    sequence: u64,
+    settling: Settling,
+    /// First and last failure of the present trouble.
+    trouble: Option<(Instant, Instant)>,
+    has_answered: bool,
+    next_forgetting: Instant,
+    journaled: u64,
+    replayed: u64,
+}
+
+/// Whether other instances have had time to repeat what an interruption may have lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settling {
+    Over,
+    /// The time begins with the first answer: nobody can repeat anything before.
+    AwaitsAnswer,
+    Until(Instant),
+}
+
+/// What the journal has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct JournalFigures {
+    pub(crate) pending: usize,
+    pub(crate) journaled: u64,
+    pub(crate) replayed: u64,
+    pub(crate) overflows: u64,
+}
+
+impl Journal {
+    pub(crate) fn new(provider: Arc<dyn RedisProvider>, settling_time: Duration) -> Self {
+        let handled = AtomicU64::new(provider.interruptions());
+        Self {
+            provider,
+            settling_time,
+            handled,
+            is_quiet: AtomicBool::new(true),
+            state: Mutex::new(State {
+                pending: Ledger::new(BOUNDS),
+                finished: Ledger::new(BOUNDS),
+                sequence: 0,
+                settling: Settling::Over,
+                trouble: None,
+                has_answered: false,
+                next_forgetting: Instant::now(),
+                journaled: 0,
+                replayed: 0,
+            }),
+        }
+    }
+
+    /// Whether a value that depends on these may not be taken from the provider, so that asking
+    /// would be in vain.
+    pub(crate) fn blocks(&self, scope: &TenantScope, dependencies: &Dependencies) -> bool {
+        !self.is_quiet.load(Ordering::Acquire)
+            && self.lock().pending.concerns(scope, dependencies.keys())
+    }
+
+    /// Whether what the provider has just answered may be believed. To be asked after the answer
+    /// and before its use: what was recorded while the answer was under way counts.
+    pub(crate) fn trusts(&self, scope: &TenantScope, dependencies: &Dependencies) -> bool {
+        self.notice_interruptions();
+        if self.is_quiet.load(Ordering::Acquire) {
+            return true;
+        }
+        let mut state = self.lock();
+        state.has_answered = true;
+        self.settle(&mut state);
+        state.settling == Settling::Over && !state.pending.concerns(scope, dependencies.keys())
+    }
+
+    /// Makes what was finished lately pending again, if the provider may have lost it.
+    pub(crate) fn notice_interruptions(&self) {
+        if self.provider.interruptions() == self.handled.load(Ordering::Acquire) {
+            return;
+        }
+        let mut state = self.lock();
+        // Under the lock, so that counts are acted on in the order in which they rise.
+        let interruptions = self.provider.interruptions();
+        if interruptions == self.handled.load(Ordering::Acquire) {
+            return;
+        }
+        state.forget_durable(Instant::now());
+        let lines = state.finished.lines();
+        state.finished.retain(|_| false);
+        if !lines.is_empty() {
+            tracing::info!(
+                cache.generations = lines.len(),
+                "the provider was interrupted, what it acknowledged lately is repeated"
+            );
+        }
+        for line in lines {
+            state.record(line.scope.as_ref(), line.target);
+        }
+        state.settling = Settling::AwaitsAnswer;
+        self.is_quiet.store(false, Ordering::Release);
+        // Whoever sees this number sees what was done about it.
+        self.handled.store(interruptions, Ordering::Release);
+    }
+
+    /// Begins to replace generations. Whatever is not [finished](Attempt::finish) is recorded,
+    /// even if the caller goes away.
+    pub(crate) fn begin(&self, scope: &TenantScope, targets: BTreeSet<Target>) -> Attempt<'_> {
+        let interruptions = self.provider.interruptions();
+        Attempt { journal: self, scope: scope.clone(), open: targets, interruptions }
+    }
+
+    /// Every pending generation, to be replaced.
+    pub(crate) fn pending(&self) -> Vec<Line<u64>> {
+        self.lock().pending.lines()
+    }
+
+    /// Takes note that pending generations were replaced by calls that began when the provider
+    /// counted `interruptions`. Those recorded anew meanwhile stay.
+    pub(crate) fn replayed(&self, lines: &[Line<u64>], done: &[Target], interruptions: u64) {
+        let done: BTreeSet<&Target> = done.iter().collect();
+        let mut state = self.lock();
+        let now = Instant::now();
+        for line in lines.iter().filter(|line| done.contains(&line.target)) {
+            state.finished.insert(line.scope.as_ref(), line.target.clone(), now);
+        }
+        // Only now: an interruption from here on finds them among the finished ones.
+        if done.is_empty() || self.provider.interruptions() != interruptions {
+            return;
+        }
+        for line in lines.iter().filter(|line| done.contains(&line.target)) {
+            state.pending.remove(line);
+            state.replayed += 1;
+        }
+        if state.pending.is_empty() {
+            tracing::info!("every invalidation that had failed is made up for");
+        }
+        self.settle(&mut state);
+    }
+
+    /// Takes note that a call of the provider failed: what was acknowledged before may be lost for
+    /// as long as this goes on.
+    pub(crate) fn provider_failed(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let first = match state.trouble {
+            Some((first, last)) if now < last + MEMORY => first,
+            _ => now,
+        };
+        state.trouble = Some((first, now));
+    }
+
+    /// Whether the provider has answered since this was asked last: a good moment to try again.
+    pub(crate) fn take_answered(&self) -> bool {
+        std::mem::take(&mut self.lock().has_answered)
+    }
+
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.is_quiet.load(Ordering::Acquire) && !self.lock().pending.is_empty()
+    }
+
+    /// Forgets finished invalidations that cannot be lost any more.
+    pub(crate) fn forget_durable(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if now >= state.next_forgetting {
+            state.next_forgetting = now + FORGETTING_INTERVAL;
+            state.forget_durable(now);
+        }
+    }
+
+    pub(crate) fn figures(&self) -> JournalFigures {
+        let state = self.lock();
+        JournalFigures {
+            pending: state.pending.len(),
+            journaled: state.journaled,
+            replayed: state.replayed,
+            overflows: state.pending.overflows() + state.finished.overflows(),
+        }
+    }
+
+    fn record(&self, scope: &TenantScope, targets: BTreeSet<Target>) {
+        let mut state = self.lock();
+        for target in targets {
+            state.record(Some(scope), target);
+        }
+        self.is_quiet.store(false, Ordering::Release);
+    }
+
+    /// The provider has answered: goes on with the settling, and takes note of quiet.
+    fn settle(&self, state: &mut State) {
+        let now = Instant::now();
+        state.settling = match state.settling {
+            Settling::AwaitsAnswer => Settling::Until(now + self.settling_time),
+            Settling::Until(end) if now < end => Settling::Until(end),
+            Settling::Until(_) | Settling::Over => Settling::Over,
+        };
+        let is_quiet = state.pending.is_empty() && state.settling == Settling::Over;
+        self.is_quiet.store(is_quiet, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn record(&mut self, scope: Option<&TenantScope>, target: Target) {
+        self.sequence += 1;
+        self.journaled += 1;
+        self.pending.insert(scope, target, self.sequence);
+    }
+
+    /// An outage may last longer than the memory and end in a failover, so time counts from its
+    /// beginning only.
+    fn forget_durable(&mut self, now: Instant) {
+        let trouble = self.trouble.filter(|(_, last)| now < *last + MEMORY);
+        let reference = trouble.map_or(now, |(first, _)| first);
+        self.finished.retain(|at| reference < at + MEMORY);
+    }
+}
+
+/// Generations on their way to being replaced.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    journal: &'a Journal,
+    scope: TenantScope,
+    open: BTreeSet<Target>,
+    interruptions: u64,
+}
+
+impl Attempt<'_> {
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        self.open.iter().cloned().collect()
+    }
+
+    /// Ends the attempt; what is not done is recorded before the caller learns of it.
+    ///
+    /// If the provider was interrupted meanwhile, nothing is known to be done.
+    pub(crate) fn finish(mut self, progress: Progress) -> Result<(), RedisError> {
+        let now = Instant::now();
+        let mut state = self.journal.lock();
+        for target in &progress.done {
+            state.finished.insert(Some(&self.scope), target.clone(), now);
+        }
+        drop(state);
+        // Only now: an interruption from here on finds them among the finished ones.
+        if self.journal.provider.interruptions() != self.interruptions {
+            return Err(progress.error.unwrap_or_else(|| {
+                RedisError::Unavailable("it was interrupted during an invalidation".to_owned())
+            }));
+        }
+        for target in &progress.done {
+            self.open.remove(target);
+        }
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        Err(progress.error.unwrap_or_else(|| {
+            RedisError::Protocol("an answer to an invalidation is missing".to_owned())
+        }))
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.open.is_empty() {
+            self.journal.record(&self.scope, std::mem::take(&mut self.open));
+        }
+    }
+}

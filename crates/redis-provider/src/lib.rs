@@ -40,6 +40,7 @@ mod dialect;
 mod elasticache;
 mod error;
 mod guard;
+mod iam;
 pub mod limits;
 mod memory;
 mod metered;
@@ -60,6 +61,7 @@ pub use elasticache::{
 };
 pub use error::RedisError;
 pub use guard::{GuardSettings, guard};
+pub use iam::{AwsKeys, IamCredentials, IamSettings};
 pub use memory::{MemoryProvider, MemorySettings};
 pub use metered::Metered;
 pub use misconfiguration::{ConnectError, Misconfiguration};

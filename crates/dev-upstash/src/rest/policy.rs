@@ -1,0 +1,353 @@
+//! Which commands the service has over REST, who may send them, and how Redis gets them.
+
+use bytes::Bytes;
+
+use super::access::Access;
+use super::decode::Words;
+use super::scripts::Scripts;
+use crate::resp::Reply;
+
+/// What a command does to the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Read,
+    /// A read that a read-only token may not do.
+    PowerfulRead,
+    /// May need memory.
+    Write,
+    /// Changes something, but needs no memory: it works when the database is full.
+    FreeingWrite,
+}
+
+impl Kind {
+    pub(super) fn is_write(self) -> bool {
+        matches!(self, Self::Write | Self::FreeingWrite)
+    }
+}
+
+/// What becomes of Redis's reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum After {
+    Unchanged,
+    /// `COMMAND` lists nothing.
+    Nothing,
+    /// `INFO` shows some lines.
+    SomeOfInfo,
+    /// `SCRIPT LOAD` answers with the hash that the caller computes.
+    Hash(Bytes),
+}
+
+/// A command that may be sent to Redis.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    pub(super) words: Words,
+    pub(super) kind: Kind,
+    name: String,
+    after: After,
+}
+
+/// Checks a command and rewrites it for Redis; the error is the text that the service answers.
+pub(super) fn prepare(
+    mut words: Words,
+    access: Access,
+    scripts: &Scripts,
+) -> Result<Prepared, String> {
+    let sent = words.first().filter(|name| !name.is_empty()).map(|name| shown(name));
+    let sent = sent.ok_or("ERR empty command")?;
+    let name = sent.to_uppercase();
+    let argument = words.get(1).map(|word| shown(word).to_uppercase()).unwrap_or_default();
+    if is_not_for_rest(&name) || has_block(&name, &words) {
+        return Err(format!(
+            "ERR Command \"{name}\" is not allowed in REST or it has a special context path"
+        ));
+    }
+    let unknown = || unknown_command(&sent);
+    let kind = kind_of(&name).ok_or_else(unknown)?;
+    if is_missing_subcommand(&name, &argument) {
+        return Err(unknown());
+    }
+    if access == Access::ReadOnly && kind != Kind::Read {
+        let name = name.to_lowercase();
+        return Err(format!(
+            "NOPERM this user has no permissions to run the '{name}' command or its subcommand"
+        ));
+    }
+    let after = match (name.as_str(), argument.as_str()) {
+        ("COMMAND", _) => {
+            words = vec![Bytes::from_static(b"PING")];
+            After::Nothing
+        }
+        ("INFO", _) => After::SomeOfInfo,
+        ("EVAL" | "EVAL_RO", _) => {
+            rewrite(&mut words, 1, |script| scripts.learn(script).text);
+            After::Unchanged
+        }
+        ("EVALSHA" | "EVALSHA_RO", _) => {
+            rewrite(&mut words, 1, |hash| scripts.translate(hash));
+            After::Unchanged
+        }
+        ("SCRIPT", "LOAD") => {
+            let mut hash = None;
+            rewrite(&mut words, 2, |script| {
+                let plain = scripts.learn(script);
+                hash = plain.hash;
+                plain.text
+            });
+            hash.map_or(After::Unchanged, After::Hash)
+        }
+        ("SCRIPT", "EXISTS") => {
+            words.iter_mut().skip(2).for_each(|hash| *hash = scripts.translate(hash));
+            After::Unchanged
+        }
+        ("SCRIPT", "FLUSH") => {
+            scripts.forget();
+            After::Unchanged
+        }
+        _ => After::Unchanged,
+    };
+    Ok(Prepared { words, kind, name, after })
+}
+
+impl Prepared {
+    /// Whether it runs a script by its hash.
+    pub(super) fn is_by_hash(&self) -> bool {
+        matches!(self.name.as_str(), "EVALSHA" | "EVALSHA_RO")
+    }
+
+    /// Names a script that nobody has.
+    pub(super) fn forget_script(&mut self) {
+        rewrite(&mut self.words, 1, |_| Bytes::from_static(&[b'0'; 40]));
+    }
+
+    /// Whether it empties the database.
+    pub(super) fn is_flush(&self) -> bool {
+        matches!(self.name.as_str(), "FLUSHDB" | "FLUSHALL")
+    }
+
+    /// What the caller gets for what Redis said.
+    pub(super) fn finish(&self, reply: Reply) -> Reply {
+        if let Reply::Error(text) = &reply {
+            // The redis-server is older than the service, or does not know its extensions.
+            let is_unknown = text.starts_with(b"ERR unknown command");
+            return if is_unknown { Reply::error(unknown_command(&self.name)) } else { reply };
+        }
+        match (&self.after, reply) {
+            (After::Nothing, _) => Reply::Array(Some(Vec::new())),
+            (After::Hash(hash), _) => Reply::Bulk(Some(hash.clone())),
+            (After::SomeOfInfo, Reply::Bulk(Some(text))) => Reply::Bulk(Some(some_of_info(&text))),
+            (After::Unchanged | After::SomeOfInfo, reply) => reply,
+        }
+    }
+}
+
+fn rewrite(words: &mut Words, index: usize, change: impl FnOnce(&Bytes) -> Bytes) {
+    if let Some(word) = words.get_mut(index) {
+        *word = change(word);
+    }
+}
+
+fn unknown_command(name: &str) -> String {
+    format!(
+        "ERR Command is not available: '{name}'. \
+         See https://upstash.com/docs/redis/overall/rediscompatibility for details"
+    )
+}
+
+/// The start of a word, fit for an error text.
+fn shown(word: &[u8]) -> String {
+    String::from_utf8_lossy(word.get(..128).unwrap_or(word))
+        .chars()
+        .filter(|character| !character.is_control())
+        .collect()
+}
+
+/// The lines of `INFO` that do not describe the machine behind.
+fn some_of_info(text: &[u8]) -> Bytes {
+    const KEPT: &[&str] = &[
+        "redis_version",
+        "redis_mode",
+        "uptime_in_seconds",
+        "connected_clients",
+        "used_memory",
+        "used_memory_human",
+        "maxmemory",
+        "total_connections_received",
+        "total_commands_processed",
+        "keyspace_hits",
+        "keyspace_misses",
+        "expired_keys",
+        "evicted_keys",
+        "db0",
+    ];
+    let text = String::from_utf8_lossy(text);
+    let mut kept = String::new();
+    let mut section = None;
+    for line in text.lines() {
+        let name = line.split_once(':').map_or("", |(name, _)| name);
+        if line.starts_with('#') {
+            section = Some(line);
+        } else if KEPT.contains(&name) {
+            for line in section.take().into_iter().chain([line]) {
+                kept.push_str(line);
+                kept.push_str("\r\n");
+            }
+        }
+    }
+    kept.into()
+}
+
+/// Commands that need a connection of their own, or would change it.
+fn is_not_for_rest(name: &str) -> bool {
+    matches!(
+        name,
+        "AUTH"
+            | "HELLO"
+            | "RESET"
+            | "QUIT"
+            | "SELECT"
+            | "CLIENT"
+            | "MULTI"
+            | "EXEC"
+            | "DISCARD"
+            | "WATCH"
+            | "UNWATCH"
+            | "SUBSCRIBE"
+            | "UNSUBSCRIBE"
+            | "PSUBSCRIBE"
+            | "PUNSUBSCRIBE"
+            | "MONITOR"
+            | "BLPOP"
+            | "BRPOP"
+            | "BRPOPLPUSH"
+            | "BLMOVE"
+            | "BLMPOP"
+            | "BZPOPMIN"
+            | "BZPOPMAX"
+            | "BZMPOP"
+    )
+}
+
+/// A stream read that waits.
+fn has_block(name: &str, words: &[Bytes]) -> bool {
+    matches!(name, "XREAD" | "XREADGROUP")
+        && words
+            .iter()
+            .take_while(|word| !word.eq_ignore_ascii_case(b"STREAMS"))
+            .any(|word| word.eq_ignore_ascii_case(b"BLOCK"))
+}
+
+fn is_missing_subcommand(name: &str, subcommand: &str) -> bool {
+    match name {
+        "MEMORY" => subcommand != "USAGE",
+        "FUNCTION" => matches!(subcommand, "DUMP" | "RESTORE"),
+        "SCRIPT" => subcommand == "DEBUG",
+        _ => false,
+    }
+}
+
+/// The commands of the service that a redis-server can have. Its extensions (JSON, SEARCH, DELEX)
+/// are not among them.
+#[rustfmt::skip]
+fn kind_of(name: &str) -> Option<Kind> {
+    Some(match name {
+        "BITCOUNT" | "BITFIELD_RO" | "BITPOS" | "GETBIT"
+        | "PING" | "ECHO" | "TIME" | "COMMAND" | "INFO" | "DBSIZE" | "RANDOMKEY"
+        | "EXISTS" | "TTL" | "PTTL" | "EXPIRETIME" | "PEXPIRETIME" | "TYPE" | "TOUCH" | "DUMP" | "MEMORY"
+        | "GET" | "MGET" | "GETRANGE" | "SUBSTR" | "STRLEN"
+        | "HGET" | "HMGET" | "HGETALL" | "HKEYS" | "HVALS" | "HLEN" | "HEXISTS" | "HSTRLEN" | "HRANDFIELD" | "HSCAN"
+        | "LINDEX" | "LLEN" | "LPOS" | "LRANGE"
+        | "SCARD" | "SDIFF" | "SINTER" | "SINTERCARD" | "SISMEMBER" | "SMEMBERS" | "SMISMEMBER" | "SRANDMEMBER" | "SSCAN" | "SUNION"
+        | "ZCARD" | "ZCOUNT" | "ZDIFF" | "ZINTER" | "ZINTERCARD" | "ZLEXCOUNT" | "ZMSCORE" | "ZRANDMEMBER" | "ZRANGE"
+        | "ZRANGEBYLEX" | "ZRANGEBYSCORE" | "ZRANK" | "ZREVRANGE" | "ZREVRANGEBYLEX" | "ZREVRANGEBYSCORE" | "ZREVRANK"
+        | "ZSCAN" | "ZSCORE" | "ZUNION"
+        | "GEODIST" | "GEOHASH" | "GEOPOS" | "GEORADIUS_RO" | "GEORADIUSBYMEMBER_RO" | "GEOSEARCH"
+        | "PFCOUNT" | "XINFO" | "XLEN" | "XPENDING" | "XRANGE" | "XREAD" | "XREVRANGE"
+        | "EVAL_RO" | "EVALSHA_RO" | "FCALL_RO" | "PUBSUB" => Kind::Read,
+
+        "SCAN" | "KEYS" => Kind::PowerfulRead,
+
+        "DEL" | "UNLINK" | "EXPIRE" | "EXPIREAT" | "PEXPIRE" | "PEXPIREAT" | "PERSIST" | "FLUSHDB" | "FLUSHALL"
+        | "GETDEL" | "HDEL" | "LPOP" | "RPOP" | "LMPOP" | "LREM" | "LTRIM" | "SPOP" | "SREM"
+        | "ZMPOP" | "ZPOPMAX" | "ZPOPMIN" | "ZREM" | "ZREMRANGEBYLEX" | "ZREMRANGEBYRANK" | "ZREMRANGEBYSCORE"
+        | "XACK" | "XDEL" | "XTRIM"
+        | "PUBLISH" | "SCRIPT" | "WAIT" => Kind::FreeingWrite,
+
+        "SET" | "SETEX" | "PSETEX" | "SETNX" | "SETRANGE" | "SETBIT" | "GETSET" | "GETEX" | "MSET" | "MSETNX" | "APPEND"
+        | "INCR" | "INCRBY" | "INCRBYFLOAT" | "DECR" | "DECRBY" | "BITFIELD" | "BITOP"
+        | "COPY" | "RENAME" | "RENAMENX" | "RESTORE"
+        | "HSET" | "HSETNX" | "HMSET" | "HINCRBY" | "HINCRBYFLOAT"
+        | "LPUSH" | "LPUSHX" | "RPUSH" | "RPUSHX" | "LSET" | "LINSERT" | "LMOVE" | "RPOPLPUSH"
+        | "SADD" | "SMOVE" | "SDIFFSTORE" | "SINTERSTORE" | "SUNIONSTORE"
+        | "ZADD" | "ZINCRBY" | "ZDIFFSTORE" | "ZINTERSTORE" | "ZRANGESTORE" | "ZUNIONSTORE"
+        | "GEOADD" | "GEORADIUS" | "GEORADIUSBYMEMBER" | "GEOSEARCHSTORE" | "PFADD" | "PFMERGE"
+        | "XADD" | "XAUTOCLAIM" | "XCLAIM" | "XGROUP" | "XREADGROUP" | "XSETID"
+        | "EVAL" | "EVALSHA" | "FCALL" | "FUNCTION" => Kind::Write,
+
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Words {
+        text.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect()
+    }
+
+    fn refusal(text: &str, access: Access) -> Option<String> {
+        prepare(words(text), access, &Scripts::default()).err()
+    }
+
+    #[test]
+    fn what_needs_a_connection_of_its_own_is_not_for_rest() {
+        for command in [
+            "SUBSCRIBE c",
+            "blpop k 0",
+            "WATCH k",
+            "multi",
+            "SELECT 0",
+            "XREAD block 0 STREAMS s 0",
+        ] {
+            let name = command.split(' ').next().unwrap().to_uppercase();
+            assert_eq!(
+                refusal(command, Access::Full).unwrap(),
+                format!(
+                    "ERR Command \"{name}\" is not allowed in REST or it has a special context path"
+                ),
+            );
+        }
+        assert_eq!(refusal("XREAD STREAMS BLOCK 0", Access::Full), None, "a stream of that name");
+    }
+
+    #[test]
+    fn what_the_service_does_not_have_is_not_available() {
+        for command in ["CONFIG GET *", "nope", "SSUBSCRIBE c", "MEMORY STATS", "OBJECT ENCODING k"]
+        {
+            let name = command.split(' ').next().unwrap();
+            let text = refusal(command, Access::Full).unwrap();
+            assert!(text.starts_with(&format!("ERR Command is not available: '{name}'. See ")));
+        }
+        assert_eq!(refusal("", Access::Full).unwrap(), "ERR empty command");
+    }
+
+    #[test]
+    fn a_read_only_token_reads() {
+        for command in ["GET k", "mget a b", "PING", "EVAL_RO s 0", "DBSIZE"] {
+            assert_eq!(refusal(command, Access::ReadOnly), None, "{command}");
+        }
+        for command in ["SET k v", "del k", "SCAN 0", "KEYS *", "EVAL s 0", "PUBLISH c m"] {
+            let name = command.split(' ').next().unwrap().to_lowercase();
+            let text = refusal(command, Access::ReadOnly).unwrap();
+            assert!(text.starts_with("NOPERM this user has no permissions to run the '"), "{text}");
+            assert!(text.contains(&format!("'{name}' command or its subcommand")), "{text}");
+            assert_eq!(refusal(command, Access::Full), None, "{command}");
+        }
+    }
+
+    #[test]
+    fn info_shows_a_part() {
+        let text = "# Server\r\nredis_version:7\r\nos:Linux\r\n\r\n# CPU\r\nused_cpu_sys:1\r\n";
+        assert_eq!(some_of_info(text.as_bytes()), "# Server\r\nredis_version:7\r\n");
+    }
+}

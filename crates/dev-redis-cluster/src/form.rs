@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::cli::Cli;
-use crate::plan::ClusterPlan;
+use crate::plan::{ClusterPlan, NODE_TIMEOUT};
 use crate::programs::wait_until;
 use crate::slots::{SLOTS, slot_of_key};
 use crate::topology::Topology;
@@ -30,6 +30,7 @@ impl ClusterPlan {
         };
         every("the nodes answer", &|node| says(node, &["ping"], "PONG"))?;
         for (index, node) in nodes.iter().enumerate() {
+            node.must_do(&[set_timeout(NODE_TIMEOUT)])?;
             node.must_do(&beginning(index))?;
         }
         for (index, node) in nodes.iter().enumerate() {
@@ -58,8 +59,15 @@ impl ClusterPlan {
             let slots = node.ask(&["cluster", "slots"]).unwrap_or_default();
             let named = slots.lines().filter(|line| *line == "localhost").count();
             named == NODES && is_well(node)
-        })
+        })?;
+        nodes.iter().try_for_each(|node| node.must_do(&[set_timeout(self.node_timeout)]))
     }
+}
+
+/// Nodes that have less time to be silent tell each other news more often, so the cluster is formed
+/// with little and gets what the plan says afterwards.
+fn set_timeout(timeout: Duration) -> String {
+    format!("config set cluster-node-timeout {}", timeout.as_millis())
 }
 
 /// What a node is told before it meets the others: they may not have the same epoch, and each

@@ -14,7 +14,7 @@ use crate::users::{self, Login, Passwords};
 
 /// How long a node may be silent before the others call it dead: short, for tests that wait for a
 /// failover. Nodes also look at each other twice in this time.
-const NODE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where a cluster lives and who may use it. In order: [`ClusterPlan::prepare`], start what
 /// [`ClusterPlan::node_commands`] says, [`ClusterPlan::form`].

@@ -66,6 +66,17 @@ impl Account {
     }
 }
 
+/// Gives a folder with all that is in it to the account.
+pub(crate) fn give(folder: &Path, account: &Account) -> Outcome<()> {
+    account.own(folder)?;
+    let entries = fs::read_dir(folder).explain(format_args!("list {}", folder.display()))?;
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() { give(&path, account)? } else { account.own(&path)? }
+    }
+    Ok(())
+}
+
 /// The name of a user, or its number where the system knows no name.
 fn name_of(uid: u32) -> String {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();

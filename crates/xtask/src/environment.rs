@@ -1,5 +1,6 @@
 //! The portal's environment in a private installation.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::failure::Outcome;
@@ -8,7 +9,7 @@ use crate::postgres::{Cluster, DATABASE, RolePasswords};
 use crate::secrets::Secrets;
 
 /// What a developer's shell may have set for another installation and must not reach this one.
-const FOREIGN: [&str; 30] = [
+const FOREIGN: [&str; 19] = [
     "PORTAL_ENV",
     "PORTAL_LISTEN",
     "PORTAL_BASE_URL",
@@ -18,15 +19,6 @@ const FOREIGN: [&str; 30] = [
     "DATABASE_PUBLIC_URL",
     "DATABASE_OPS_URL",
     "PLATFORM_ORG_ID",
-    "REDIS_PROVIDER",
-    "REDIS_URL",
-    "REDIS_PRIVATE_URL",
-    "REDIS_HOST",
-    "REDIS_PORT",
-    "REDIS_USERNAME",
-    "REDIS_PASSWORD",
-    "REDIS_TLS",
-    "REDIS_CLUSTER",
     "AUTH0_ISSUER_BASE_URL",
     "AUTH0_CLIENT_ID",
     "AUTH0_CLIENT_SECRET",
@@ -35,11 +27,12 @@ const FOREIGN: [&str; 30] = [
     "AUTH0_EVENTS_TOKEN",
     "AUTH0_MANAGEMENT_CLIENT_ID",
     "AUTH0_MANAGEMENT_CLIENT_SECRET",
-    "UPSTASH_REDIS_REST_URL",
-    "UPSTASH_REDIS_REST_TOKEN",
     "SESSION_KEYS",
     "CACHE_ENCRYPTION_KEYS",
 ];
+
+/// How the names of all variables that lead to some Redis begin; those of AWS sign its logins.
+const FOREIGN_FAMILIES: [&str; 4] = ["REDIS_", "UPSTASH_", "KV_REST_API_", "AWS_"];
 
 /// Where the parts of an installation listen.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +60,10 @@ pub(crate) enum RedisChoice {
     Memory,
     /// A single server at this URL.
     Single(String),
+    /// A cluster behind TLS: the URL of a node, and the authority to trust.
+    Cluster { url: String, authority: PathBuf },
+    /// A service that speaks Upstash's protocol.
+    Upstash { url: String, token: String },
 }
 
 /// Variables and their values.
@@ -104,6 +101,16 @@ impl Environment {
                 variables.push(("REDIS_URL", url.clone()));
                 variables.push(("REDIS_CLUSTER", "false".to_owned()));
             }
+            RedisChoice::Cluster { url, authority } => {
+                variables.push(("REDIS_PROVIDER", "elasticache".to_owned()));
+                variables.push(("REDIS_URL", url.clone()));
+                variables.push(("REDIS_TLS_CA_FILE", authority.display().to_string()));
+            }
+            RedisChoice::Upstash { url, token } => {
+                variables.push(("REDIS_PROVIDER", "upstash".to_owned()));
+                variables.push(("UPSTASH_REDIS_REST_URL", url.clone()));
+                variables.push(("UPSTASH_REDIS_REST_TOKEN", token.clone()));
+            }
         }
         Ok(Self(variables))
     }
@@ -112,8 +119,11 @@ impl Environment {
     /// installation, `*_FILE` variants included. `PORTAL__…` settings pass: they are how a
     /// developer tunes this one.
     pub(crate) fn apply(&self, program: &mut Command) {
-        for name in FOREIGN {
-            program.env_remove(name).env_remove(format!("{name}_FILE"));
+        let set: Vec<_> = program.get_envs().map(|(name, _)| name.to_owned()).collect();
+        #[expect(clippy::disallowed_methods, reason = "only the names count, to remove them")]
+        let inherited = std::env::vars_os().map(|(name, _)| name);
+        for name in inherited.chain(set).filter(|name| name.to_str().is_some_and(is_foreign)) {
+            program.env_remove(name);
         }
         program.envs(self.0.iter().map(|(name, value)| (name, value)));
     }
@@ -121,9 +131,20 @@ impl Environment {
     /// The text of a file for `set -a; . file; set +a`.
     pub(crate) fn as_file(&self) -> String {
         let lines: Vec<_> =
-            self.0.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+            self.0.iter().map(|(name, value)| format!("{name}='{}'\n", quoted(value))).collect();
         lines.concat()
     }
+}
+
+fn is_foreign(name: &str) -> bool {
+    let without_file = name.strip_suffix("_FILE").unwrap_or(name);
+    FOREIGN.contains(&without_file)
+        || FOREIGN_FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
+/// The text between single quotes for a shell: a quote of its own ends them for a moment.
+fn quoted(text: &str) -> String {
+    text.replace('\'', r"'\''")
 }
 
 #[cfg(test)]
@@ -136,6 +157,9 @@ mod tests {
         let mut program = Command::new("true");
         program
             .env("REDIS_URL", "rediss://production.example")
+            .env("REDIS_IAM_ANYTHING", "1")
+            .env("KV_REST_API_TOKEN", "1")
+            .env("AUTH0_CLIENT_SECRET_FILE", "/secret")
             .env("PORTAL__SESSION__IDLE_SECONDS", "9");
         environment.apply(&mut program);
         let value = |wanted: &str| {
@@ -144,7 +168,11 @@ mod tests {
                 .find(|(name, _)| *name == wanted)
                 .and_then(|(_, value)| Some(value?.to_str().unwrap().to_owned()))
         };
-        assert_eq!(value("REDIS_URL"), None);
+        let foreign =
+            ["REDIS_URL", "REDIS_IAM_ANYTHING", "KV_REST_API_TOKEN", "AUTH0_CLIENT_SECRET_FILE"];
+        for name in foreign {
+            assert_eq!(value(name), None, "{name}");
+        }
         assert_eq!(value("REDIS_PROVIDER").as_deref(), Some("memory"));
         assert_eq!(value("PORTAL__SESSION__IDLE_SECONDS").as_deref(), Some("9"));
     }
@@ -154,5 +182,9 @@ mod tests {
         let environment =
             Environment(vec![("A", "x:YQ==".into()), ("B", "http://localhost/".into())]);
         assert_eq!(environment.as_file(), "A='x:YQ=='\nB='http://localhost/'\n");
+        let odd = Environment(vec![("A", "it's".into())]).as_file();
+        let mut shell = Command::new("sh");
+        let output = shell.args(["-c", &format!("{odd}printf %s \"$A\"")]).output().unwrap();
+        assert_eq!(output.stdout, b"it's");
     }
 }

@@ -56,6 +56,16 @@ pub(crate) fn redis(run: &Run) -> Outcome<PathBuf> {
         .ok_or_else(|| Failure::new("Redis was installed but there is no redis-server"))
 }
 
+/// Looks for the openssl program, which makes the certificates of servers that speak TLS; installs
+/// it when it is missing.
+pub(crate) fn openssl(run: &Run) -> Outcome<()> {
+    const NAME: &str = "openssl";
+    if host::find_program(NAME).is_some() {
+        return Ok(());
+    }
+    packages(run, "OpenSSL", NAME, NAME)
+}
+
 fn packages(run: &Run, what: &str, debian: &str, homebrew: &str) -> Outcome<()> {
     if host::find_program("apt-get").is_some() {
         run.progress.note(&format!("Installing {what} (apt-get install {debian})"));

@@ -51,7 +51,10 @@ pub(crate) fn run(run: &Run, options: &Options) -> Outcome<u8> {
     // In the workspace's builds the programs get every feature that some test asks for; on their own
     // they must do with what they ask for themselves.
     run.progress.stage("Programs on their own", || {
-        cargo(run, &["check", "--package", "portal", "--package", "dev-auth0"])
+        cargo(
+            run,
+            &["check", "--package", "portal", "--package", "dev-auth0", "--package", "dev-upstash"],
+        )
     })?;
     run.progress.print_times();
     Ok(0)

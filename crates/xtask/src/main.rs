@@ -1,8 +1,9 @@
 //! Developer commands: `cargo xtask up` runs the portal on a machine that has only Rust, `cargo
 //! xtask test` runs every test, `cargo xtask lint` and `prepare` keep the tree in order.
 //!
-//! Called by people and by `.ci/run`; no crate depends on it, and it depends on none of ours, so
-//! that it builds in seconds on a fresh machine. What it promises:
+//! Called by people and by `.ci/run`; no crate depends on it, and of ours it depends on
+//! dev-redis-cluster alone, which is plain standard library, so that it builds in seconds on a fresh
+//! machine. What it promises:
 //!
 //! - whatever it starts it ends: on success, failure, panic, Ctrl-C, SIGTERM, and (through a
 //!   watchdog process) when it is itself killed outright;
@@ -39,12 +40,14 @@ mod prepare;
 mod processes;
 mod progress;
 mod redis;
+mod redis_cluster;
 mod run;
 mod secrets;
 mod services;
 mod test;
 mod throwaway;
 mod up;
+mod upstash;
 mod watchdog;
 
 use std::process::ExitCode;
@@ -55,13 +58,17 @@ use crate::run::Run;
 const HELP: &str = "\
 Developer commands of Employer Portal
 
-  cargo xtask up [--reset] [--release] [--load] [--redis memory|single] [--port PORT]
+  cargo xtask up [--reset] [--release] [--load] [--port PORT]
+                 [--redis memory|single|cluster|upstash]
       Runs the portal with demo data on http://localhost:8080. Installs PostgreSQL when it is
       missing, keeps a private database in .dev/ and reuses it the next time. Ctrl-C ends it all.
         --reset            delete the private data first and start over
         --release          optimized build
         --load             300,000 generated jobs in 500 tenants beside the demo data
         --redis single     use a private redis-server instead of the in-process provider
+        --redis cluster    use a private Redis Cluster: six nodes, TLS, ACL users
+        --redis upstash    use the Upstash database of UPSTASH_REDIS_REST_URL and
+                           UPSTASH_REDIS_REST_TOKEN; a local imitation when they are not set
         --port PORT        the portal's port (default 8080)
 
   cargo xtask test [ARGUMENTS FOR NEXTEST...]

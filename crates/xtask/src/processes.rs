@@ -48,11 +48,16 @@ const OF_CARGO_RUN: [&str; 16] = [
 /// in which things end. It reads nothing from the keyboard.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
+    detach(&mut command);
+    command
+}
+
+/// As [`command`], for a program that somebody else has set up.
+pub(crate) fn detach(command: &mut Command) {
     command.process_group(0).stdin(Stdio::null());
     for name in OF_CARGO_RUN {
         command.env_remove(name);
     }
-    command
 }
 
 /// Waits for a program; ends its whole process group when the wait fails: by a signal to us, by

@@ -11,12 +11,13 @@ use crate::processes::command;
 use crate::secrets;
 use crate::services::Services;
 
-const NAME: &str = "redis";
 const START: Duration = Duration::from_secs(20);
 
 /// A server to start.
 #[derive(Debug)]
 pub(crate) struct Server<'a> {
+    /// Of its log.
+    pub(crate) name: &'static str,
     pub(crate) program: &'a Path,
     pub(crate) account: Option<&'a Account>,
     /// Folder of its settings.
@@ -39,9 +40,9 @@ impl Server<'_> {
             account.own(&file)?;
             account.apply(&mut server);
         }
-        let log = services.log(NAME);
-        services.start(NAME, server)?;
-        services.wait_until(NAME, START, || {
+        let log = services.log(self.name);
+        services.start(self.name, server)?;
+        services.wait_until(self.name, START, || {
             // The server says so once it listens; connecting could reach somebody else's.
             fs::read_to_string(&log).is_ok_and(|text| text.contains("Ready to accept connections"))
         })?;

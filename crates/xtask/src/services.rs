@@ -153,6 +153,12 @@ impl Services {
         Ok(())
     }
 
+    /// Fails when a signal has come or a server has ended; for waits that are not ours.
+    pub(crate) fn look_after(&mut self) -> Outcome<()> {
+        self.interrupt.check()?;
+        self.check()
+    }
+
     /// Waits until `is_ready`, as long as all servers run.
     pub(crate) fn wait_until(
         &mut self,
@@ -162,8 +168,7 @@ impl Services {
     ) -> Outcome<()> {
         let deadline = Instant::now() + limit;
         while !is_ready() {
-            self.interrupt.check()?;
-            self.check()?;
+            self.look_after()?;
             if Instant::now() > deadline {
                 let log = self.running.iter().find(|service| service.name == name);
                 let failure = Failure::new(format!(

@@ -72,7 +72,8 @@ pub(crate) fn start_redis(
     let home = services.folder().join("redis");
     run.progress.stage("Starting redis-server (throw-away)", || {
         let port = ports::scattered(random_number()?)?;
-        redis::Server { program, account, home: &home, password: None, port }.start(services)
+        redis::Server { name: "redis", program, account, home: &home, password: None, port }
+            .start(services)
     })
 }
 

@@ -1,9 +1,10 @@
 //! `cargo xtask up`: from a machine with only Rust to a running portal.
 
 mod options;
+mod redis;
 
 pub(crate) use self::options::Options;
-use self::options::RedisMode;
+use self::redis::Redis;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::accounts::{self, Account};
-use crate::environment::{Addresses, Environment, RedisChoice};
+use crate::environment::{Addresses, Environment};
 use crate::failure::{Explain as _, Failure, Outcome};
 use crate::identity_provider::IdentityProvider;
 use crate::postgres::{self, Cluster, Durability, RolePasswords};
@@ -21,11 +22,10 @@ use crate::progress::say;
 use crate::run::Run;
 use crate::secrets::{self, Secrets};
 use crate::services::{Disposal, Services};
-use crate::{http, install, people, ports, redis};
+use crate::{http, install, people, ports};
 
 /// First choices; the next free port is taken when one is in use.
 const POSTGRES_PORT: u16 = 8432;
-const REDIS_PORT: u16 = 8379;
 const IDENTITY_PROVIDER_PORT: u16 = 4444;
 const PORTAL_PORT: u16 = 8080;
 
@@ -81,7 +81,7 @@ pub(crate) fn run(run: &Run, options: &Options) -> Outcome<u8> {
         services,
         folder,
     };
-    installation.start()?;
+    let _redis = installation.start()?;
     let outcome = installation.watch();
     installation.run.progress.note("Stopping");
     installation.services.end_all();
@@ -105,7 +105,8 @@ fn reset(run: &Run, folder: &Path) -> Outcome<()> {
 }
 
 impl Installation<'_> {
-    fn start(&mut self) -> Outcome<()> {
+    /// What it returns holds the ports of the Redis nodes.
+    fn start(&mut self) -> Outcome<Redis> {
         let addresses = self.addresses()?;
         // The packages may bring the account that servers are to run as, so they come first.
         install::postgres(self.run, None)?;
@@ -114,10 +115,16 @@ impl Installation<'_> {
         let passwords = self.secrets.role_passwords()?;
         let cluster = self.start_postgres(&home, &passwords)?;
         let redis = self.start_redis(&home)?;
-        let environment =
-            Environment::of_portal(addresses, &cluster, &passwords, &redis, &mut self.secrets)?;
+        let environment = Environment::of_portal(
+            addresses,
+            &cluster,
+            &passwords,
+            &redis.choice(),
+            &mut self.secrets,
+        )?;
         secrets::write_private(&self.folder.join("portal.env"), &environment.as_file())?;
-        let binaries = self.build()?;
+        let binaries = self.build(&redis)?;
+        self.start_front(&redis, &binaries)?;
         self.load_data(&binaries.join("portal"), &environment)?;
         if self.options.load {
             let warm = || cluster.script(postgres::DATABASE, WARM).map(drop);
@@ -125,8 +132,8 @@ impl Installation<'_> {
         }
         self.start_identity_provider(&binaries.join("dev-auth0"), addresses)?;
         self.start_portal(&binaries.join("portal"), &environment, addresses)?;
-        self.print_summary(addresses, &cluster);
-        Ok(())
+        self.print_summary(addresses, &cluster, &redis);
+        Ok(redis)
     }
 
     /// Chosen before anything slow happens, so that a taken port is told at once.
@@ -188,43 +195,26 @@ impl Installation<'_> {
         })
     }
 
-    fn start_redis(&mut self, home: &Path) -> Outcome<RedisChoice> {
-        if self.options.redis == RedisMode::Memory {
-            return Ok(RedisChoice::Memory);
-        }
-        let program = install::redis(self.run)?;
-        let password = self.secrets.password("REDIS_PASSWORD")?;
-        let server = redis::Server {
-            program: &program,
-            account: self.account.as_ref(),
-            home: &home.join("redis"),
-            password: Some(&password),
-            port: REDIS_PORT,
-        };
-        self.run
-            .progress
-            .stage("Starting redis-server", || server.start(&mut self.services))
-            .map(RedisChoice::Single)
-    }
-
     /// Builds the programs and answers the folder they are in.
-    fn build(&mut self) -> Outcome<PathBuf> {
+    fn build(&mut self, redis: &Redis) -> Outcome<PathBuf> {
+        let mut programs = vec!["portal", "dev-auth0"];
+        if redis.needs_front() {
+            programs.push("dev-upstash");
+        }
         let mut cargo = self.run.cargo();
-        cargo.args(["build", "--package", "portal", "--package", "dev-auth0"]);
+        cargo.arg("build").args(programs.iter().flat_map(|program| ["--package", program]));
         if self.options.release {
             cargo.arg("--release");
         }
-        self.run.progress.stage(
-            "Building portal and dev-auth0 (minutes the first time)",
-            || {
-                let status = self.services.accompany(cargo, "cargo build", BUILD)?;
-                if status.success() {
-                    return Ok(());
-                }
-                Err(Failure::new(format!("cargo build failed ({status})"))
-                    .advise("the compiler's messages above say what is missing"))
-            },
-        )?;
+        let title = format!("Building {} (minutes the first time)", programs.join(", "));
+        self.run.progress.stage(&title, || {
+            let status = self.services.accompany(cargo, "cargo build", BUILD)?;
+            if status.success() {
+                return Ok(());
+            }
+            Err(Failure::new(format!("cargo build failed ({status})"))
+                .advise("the compiler's messages above say what is missing"))
+        })?;
         let profile = if self.options.release { "release" } else { "debug" };
         Ok(self.run.target_directory()?.join(profile))
     }
@@ -290,7 +280,7 @@ impl Installation<'_> {
         })
     }
 
-    fn print_summary(&self, addresses: Addresses, cluster: &Cluster) {
+    fn print_summary(&self, addresses: Addresses, cluster: &Cluster, redis: &Redis) {
         let base = addresses.base_url();
         let port = cluster.port;
         let database = postgres::DATABASE;
@@ -300,8 +290,10 @@ impl Installation<'_> {
              API pages     {base}/api/docs\n  \
              sign in       {base}/auth/login\n  \
              PostgreSQL    127.0.0.1:{port}, database {database}\n  \
+             Redis         {}\n  \
              settings      .dev/portal.env (connection strings and keys; keep it private)\n  \
-             logs          .dev/logs/"
+             logs          .dev/logs/",
+            redis.summary()
         ));
         say("\nWho can sign in (choose a name on the sign-in page, there are no passwords)\n");
         for file in self.people() {

@@ -10,6 +10,10 @@ pub(crate) enum RedisMode {
     Memory,
     /// A private redis-server.
     Single,
+    /// A private Redis Cluster with TLS and ACL users.
+    Cluster,
+    /// Upstash, or the local imitation of it.
+    Upstash,
 }
 
 impl RedisMode {
@@ -17,6 +21,8 @@ impl RedisMode {
         match text {
             "memory" => Some(Self::Memory),
             "single" => Some(Self::Single),
+            "cluster" => Some(Self::Cluster),
+            "upstash" => Some(Self::Upstash),
             _ => None,
         }
     }
@@ -42,10 +48,10 @@ impl Options {
                 "--release" => options.release = true,
                 "--load" => options.load = true,
                 "--redis" => {
-                    options.redis = arguments
-                        .next()
-                        .and_then(RedisMode::parse)
-                        .ok_or_else(|| Failure::new("--redis is either memory or single"))?;
+                    options.redis =
+                        arguments.next().and_then(RedisMode::parse).ok_or_else(|| {
+                            Failure::new("--redis is one of memory, single, cluster, upstash")
+                        })?;
                 }
                 "--port" => {
                     let port = arguments.next().and_then(|port| port.parse().ok());
@@ -88,9 +94,23 @@ mod tests {
     }
 
     #[test]
+    fn every_redis_has_its_word() {
+        let modes = [
+            ("memory", RedisMode::Memory),
+            ("single", RedisMode::Single),
+            ("cluster", RedisMode::Cluster),
+            ("upstash", RedisMode::Upstash),
+        ];
+        for (word, redis) in modes {
+            let expected = Options { redis, ..Options::default() };
+            assert_eq!(parse(&format!("--redis {word}")).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for line in
-            ["--port", "--port 0", "--port 70000", "--redis cluster", "--redis", "--fast", "x"]
+            ["--port", "--port 0", "--port 70000", "--redis sentinel", "--redis", "--fast", "x"]
         {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -12,6 +12,7 @@ use crate::args::RedisAddress;
 use crate::resp::{Parser, ProtocolError, Reply, write_command};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+const READ_SIZE: usize = 16 << 10;
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why the redis-server was of no help.
@@ -98,6 +99,8 @@ impl Connection {
             if let Some(reply) = self.parser.next_reply()? {
                 return Ok(reply);
             }
+            // Without room the buffer would grow by a few bytes a read.
+            self.parser.buffer().reserve(READ_SIZE);
             if self.stream.read_buf(self.parser.buffer()).await? == 0 {
                 return Err(RedisError::Closed);
             }

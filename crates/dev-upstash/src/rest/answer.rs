@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::Fault;
 
-const DRIP: Duration = Duration::from_millis(250);
+const DRIP: Duration = Duration::from_millis(500);
 const HANG_MAX: Duration = Duration::from_secs(600);
 
 /// A status, a content type and a body.

@@ -100,6 +100,10 @@ fn decode(segment: &str) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn words(words: &[&'static [u8]]) -> Words {
@@ -139,6 +143,29 @@ mod tests {
             assert!(commands(format!("[{body}]").as_bytes()).is_err(), "{body}");
         }
         assert!(commands(b"[]").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_a_segment(values in vec(vec(any::<u8>(), 0..40), 1..6)) {
+            let mut path = String::new();
+            for value in &values {
+                path.push('/');
+                path.extend(percent_encode(value, NON_ALPHANUMERIC));
+            }
+            prop_assert_eq!(path_command(&path, "", Bytes::new()), values);
+        }
+
+        #[test]
+        fn any_text_can_be_a_word(words in vec(".{0,40}", 1..6)) {
+            let body = serde_json::to_vec(&words).unwrap();
+            prop_assert_eq!(command(&body).unwrap(), words);
+        }
+
+        #[test]
+        fn no_body_makes_it_panic(body in vec(any::<u8>(), 0..200)) {
+            let _ = (command(&body), commands(&body));
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::access::Access;
+use super::commands::Kind;
 use super::decode::Words;
 use super::error::RestError;
-use super::policy::{Kind, Prepared, prepare};
+use super::policy::{Prepared, prepare};
 use super::replication::Source;
 use crate::faults::Fault;
 use crate::front::Front;

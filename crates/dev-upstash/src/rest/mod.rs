@@ -1,12 +1,13 @@
 //! The REST protocol of Upstash.
 //!
 //! A request is decoded into commands ([`decode`]), each command is checked and rewritten
-//! ([`policy`]), all go to Redis ([`execute`]), and the replies are rendered ([`format`]).
+//! ([`policy`], with the table in [`commands`]), all go to Redis ([`execute`]), and the replies are rendered ([`format`]).
 //! Subscriptions are streams of events ([`stream`]).
 
 mod access;
 mod answer;
 mod body;
+mod commands;
 mod decode;
 mod error;
 mod execute;

@@ -72,7 +72,7 @@ fn form_of(path: &str) -> Form {
         "/" => Form::Body,
         "/pipeline" => Form::Pipeline,
         "/multi-exec" => Form::MultiExec,
-        _ => match path.split('/').nth(1) {
+        _ => match path.split('/').nth(1).map(str::to_ascii_lowercase).as_deref() {
             Some("subscribe") => Form::Subscribe,
             Some("psubscribe") => Form::PSubscribe,
             Some("monitor") => Form::Monitor,

@@ -179,3 +179,14 @@ async fn sizes_are_limited() {
     let value = &key;
     assert_eq!(front.result(json!(["SET", "k", value])).await, "OK", "only keys are short");
 }
+
+#[tokio::test]
+async fn many_callers_at_once_are_all_answered() {
+    let front = Front::start().await;
+    let calls: Vec<_> = (0..400).map(|_| front.result(json!(["INCR", "n"]))).collect();
+    let mut counts: Vec<_> =
+        futures_util::future::join_all(calls).await.iter().filter_map(Value::as_u64).collect();
+    counts.sort_unstable();
+    assert!(counts.into_iter().eq(1..=400));
+    assert!(front.statistics().await["peak_in_flight"].as_u64().unwrap() > 1);
+}

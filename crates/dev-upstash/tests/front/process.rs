@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::support::{Events, Front, LIMIT, TOKEN};
+use crate::support::{Events, Front, LIMIT, TOKEN, send};
 
 #[tokio::test]
 async fn it_stops_within_a_second_whatever_is_open() {
@@ -33,6 +33,33 @@ async fn it_stops_within_a_second_whatever_is_open() {
     assert!(status.success(), "{status}");
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert_eq!(events.next().await, None, "the stream ends as it should");
+}
+
+#[tokio::test]
+async fn without_redis_it_says_so() {
+    let mut front = Front::start().await;
+    front.result(json!(["SET", "k", "v"])).await;
+    let mut events = Events::open(front.post("/subscribe/c")).await;
+    events.next().await.unwrap();
+    front.stop_redis();
+    assert_eq!(events.next().await, None, "the stream ends");
+    for _ in 0..2 {
+        let answer = front.command(json!(["GET", "k"])).await;
+        assert_eq!(answer.status, 503);
+        assert!(answer.error().starts_with("ERR dev-upstash has no redis-server"), "{answer:?}");
+    }
+    assert_eq!(send(front.post("/subscribe/c")).await.status, 503);
+    front.start_redis_again().await;
+    assert_eq!(front.result(json!(["SET", "k", "v"])).await, "OK");
+}
+
+#[tokio::test]
+async fn a_connection_that_redis_closed_is_not_used_again() {
+    let mut front = Front::start().await;
+    front.result(json!(["SET", "k", "v"])).await;
+    front.stop_redis();
+    front.start_redis_again().await;
+    assert_eq!(front.result(json!(["EXISTS", "k"])).await, 0);
 }
 
 /// A request whose answer nobody reads.

@@ -79,3 +79,20 @@ async fn staleness_ends_with_the_fault() {
     front.clear_faults().await;
     assert_eq!(get(&front, None).await.json(), json!({ "result": "w" }));
 }
+
+#[tokio::test]
+async fn with_the_token_everybody_reads_what_they_wrote() {
+    let front = Front::start().await;
+    front.set_fault(json!({ "fault": "stale-reads", "lag_ms": 50 })).await;
+    let write_and_read = async |writer: u32| {
+        for round in 1..=10 {
+            let written = front.command(json!(["INCR", format!("n{writer}")])).await;
+            assert_eq!(written.json(), json!({ "result": round }));
+            let read = front.get(&format!("/get/n{writer}"));
+            let read = send(read.header("upstash-sync-token", written.token())).await;
+            assert_eq!(read.json(), json!({ "result": round.to_string() }));
+        }
+    };
+    let writers: Vec<_> = (0..16).map(write_and_read).collect();
+    assert_eq!(futures_util::future::join_all(writers).await.len(), 16);
+}

@@ -73,13 +73,17 @@ async fn streams_are_silenced_for_good() {
         assert!(std::time::Instant::now() < give_up);
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+    front.set_fault(json!({ "fault": "silent-stream", "times": 1 })).await;
+    let mut mute = Events::open(front.post("/subscribe/c")).await;
     let mut other = Events::open(front.post("/subscribe/c")).await;
     other.next().await.unwrap();
-    assert_eq!(front.result(json!(["PUBLISH", "c", "lost"])).await, 2, "it is still subscribed");
+    assert_eq!(front.result(json!(["PUBLISH", "c", "lost"])).await, 3, "it is still subscribed");
     assert_eq!(other.next().await.unwrap(), "message,c,lost");
     front.set_fault(json!({ "fault": "cut-stream" })).await;
-    assert_eq!(silent.next().await, None);
-    assert_eq!(silent.rest(), b"data: message,", "the message was not delivered");
+    for silent in [&mut silent, &mut mute] {
+        assert_eq!(silent.next().await, None);
+        assert_eq!(silent.rest(), b"data: message,", "nothing was delivered before");
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,8 @@ impl Drop for Process {
 
 pub(crate) struct Front {
     server: Process,
-    _redis: Process,
+    redis: Process,
+    redis_port: u16,
     pub(crate) base: String,
     http: reqwest::Client,
 }
@@ -76,11 +77,23 @@ impl Front {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let base = line.trim().strip_prefix("dev-upstash listening on ").unwrap().to_owned();
         let http = reqwest::Client::builder().timeout(LIMIT).build().unwrap();
-        Self { server: Process(child), _redis: redis, base, http }
+        Self { server: Process(child), redis, redis_port: port, base, http }
     }
 
     pub(crate) fn server(&mut self) -> &mut Child {
         &mut self.server.0
+    }
+
+    /// Ends the redis-server behind.
+    pub(crate) fn stop_redis(&mut self) {
+        self.redis.0.kill().unwrap();
+        self.redis.0.wait().unwrap();
+    }
+
+    /// Starts it again, without the data.
+    pub(crate) async fn start_redis_again(&mut self) {
+        self.redis = spawn_redis(self.redis_port);
+        assert!(listens(&mut self.redis, self.redis_port).await);
     }
 
     /// A request that nobody has authorized yet.
@@ -189,28 +202,37 @@ fn redis_program() -> String {
     std::env::var("PORTAL_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
-async fn start_redis() -> (Process, u16) {
+fn spawn_redis(port: u16) -> Process {
+    let child = Command::new(redis_program())
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Process(child.expect("redis-server must be installed"))
+}
+
+/// Whether it listens; it does not when it ended because somebody else has the port.
+async fn listens(redis: &mut Process, port: u16) -> bool {
     let give_up = Instant::now() + LIMIT;
+    while redis.0.try_wait().unwrap().is_none() {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return true;
+        }
+        assert!(Instant::now() < give_up, "redis-server does not start");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
+}
+
+async fn start_redis() -> (Process, u16) {
     loop {
         let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = probe.local_addr().unwrap().port();
         drop(probe);
-        let mut process = Process(
-            Command::new(redis_program())
-                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-                .args(["--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("redis-server must be installed"),
-        );
-        // It ends when somebody else took the port in between; then another is tried.
-        while process.0.try_wait().unwrap().is_none() {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return (process, port);
-            }
-            assert!(Instant::now() < give_up, "redis-server does not start");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut redis = spawn_redis(port);
+        if listens(&mut redis, port).await {
+            return (redis, port);
         }
     }
 }

@@ -44,7 +44,12 @@ impl Cli {
 
     /// The answer to one command as raw text; an error that the server answers is text as well.
     pub(crate) fn ask(&self, arguments: &[&str]) -> io::Result<String> {
-        let answer = programs::run(self.command().args(arguments), "", LIMIT)?;
+        self.ask_within(LIMIT, arguments)
+    }
+
+    /// As [`Cli::ask`], with less patience.
+    pub(crate) fn ask_within(&self, limit: Duration, arguments: &[&str]) -> io::Result<String> {
+        let answer = programs::run(self.command().args(arguments), "", limit)?;
         Ok(answer.trim_end_matches('\n').to_owned())
     }
 

@@ -13,6 +13,9 @@ use crate::{NODES, PRIMARIES};
 /// The longest that forming may take; on an idle machine it is three seconds.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// A node that has not answered a question about the cluster by then hangs.
+const SOON: Duration = Duration::from_secs(1);
+
 impl ClusterPlan {
     /// Forms the cluster of nodes that have been started, and returns when every node says that
     /// all is well and that every primary has a replica.
@@ -98,14 +101,14 @@ fn says(node: &Cli, arguments: &[&str], expected: &str) -> bool {
     node.ask(arguments).is_ok_and(|answer| answer == expected)
 }
 
-/// What the node believes; nothing when it does not answer.
+/// What the node believes; nothing when it does not answer soon.
 pub(crate) fn view(node: &Cli) -> Topology {
-    Topology::parse(&node.ask(&["cluster", "nodes"]).unwrap_or_default())
+    Topology::parse(&node.ask_within(SOON, &["cluster", "nodes"]).unwrap_or_default())
 }
 
 /// Whether the node says `cluster_state:ok`.
 pub(crate) fn is_well(node: &Cli) -> bool {
-    let said = node.ask(&["cluster", "info"]).unwrap_or_default();
+    let said = node.ask_within(SOON, &["cluster", "info"]).unwrap_or_default();
     said.lines().any(|line| line.trim_end() == "cluster_state:ok")
 }
 

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cli::{Cli, LIMIT};
@@ -207,16 +208,16 @@ impl OwnCluster {
         must("the failover does not end", fail_over);
     }
 
-    /// Whether all nodes that run say `cluster_state:ok`, and all slots belong, in the eyes of each
-    /// of them, to nodes that run.
+    /// Whether all nodes that answer say `cluster_state:ok`, and all slots belong, in the eyes of
+    /// each of them, to nodes that answer. Dead, paused and sleeping nodes do not.
     pub fn is_ok(&self) -> bool {
         let views = self.views();
         !views.is_empty()
             && views.iter().all(|(cli, view)| {
-                let is_up =
-                    |member: &Member| self.index(member).is_some_and(|node| self.is_up(node));
+                let answers =
+                    |member: &Member| views.iter().any(|(other, _)| other.port == member.port);
                 view.covers_all_slots()
-                    && view.owners().all(|member| !member.has_failed && is_up(member))
+                    && view.owners().all(|member| !member.has_failed && answers(member))
                     && form::is_well(cli)
             })
     }
@@ -276,16 +277,23 @@ impl OwnCluster {
         self.ports().iter().position(|port| *port == member.port)
     }
 
-    /// What the running nodes believe.
+    /// What the nodes that answer believe. They are asked at the same time: a node that hangs is
+    /// waited for.
     fn views(&self) -> Vec<(Cli, Topology)> {
-        (0..NODES)
-            .filter(|node| self.is_up(*node))
-            .filter_map(|node| self.plan.cli(node, self.plan.admin()).ok())
-            .map(|cli| {
-                let view = form::view(&cli);
-                (cli, view)
-            })
-            .collect()
+        let running = (0..NODES).filter(|node| self.is_up(*node));
+        let clis = running.filter_map(|node| self.plan.cli(node, self.plan.admin()).ok());
+        thread::scope(|scope| {
+            let questions: Vec<_> = clis
+                .map(|cli| {
+                    scope.spawn(move || {
+                        let view = form::view(&cli);
+                        (cli, view)
+                    })
+                })
+                .collect();
+            let answers = questions.into_iter().filter_map(|question| question.join().ok());
+            answers.filter(|(_, view)| !view.members().is_empty()).collect()
+        })
     }
 
     /// The view of the node that knows of the latest change: one that has just come back lags.

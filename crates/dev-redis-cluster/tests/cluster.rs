@@ -130,6 +130,18 @@ fn a_sleeping_or_pausing_node_keeps_its_clients_waiting() {
 }
 
 #[test]
+fn a_primary_that_sleeps_too_long_is_replaced() {
+    let cluster = cluster();
+    cluster.debug_sleep(1, Duration::from_secs(8));
+    let deadline = Instant::now() + LIMIT;
+    while cluster.is_ok() {
+        assert!(Instant::now() < deadline, "it never slept");
+    }
+    let time = cluster.wait_until_ok(cluster.plan().node_timeout + Duration::from_secs(4));
+    assert_eq!(cluster.primaries(), [0, 2, 4], "after {time:?}");
+}
+
+#[test]
 fn nothing_is_left_behind() {
     let (folder, ports) = {
         let cluster = cluster();

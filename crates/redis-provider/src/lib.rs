@@ -6,6 +6,7 @@
 //!
 //! - [`MemoryProvider`]: in process, for development.
 //! - [`ElastiCacheProvider`]: a Redis or Valkey server over RESP3.
+//! - [`UpstashProvider`]: a database at Upstash, over its REST interface.
 //! - [`guard`]: what a remote service's adapter is put behind: [`Deadline`], [`Metered`],
 //!   [`CircuitBreaker`].
 //! - [`Backplane`]: the process's one subscription, shared out by topic.
@@ -50,6 +51,7 @@ mod report;
 mod script;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod upstash;
 
 pub use backplane::Backplane;
 pub use budget::Budget;
@@ -70,3 +72,4 @@ pub use port::{
     ScriptReply, ServerInfo, SetOptions, Subscription, Topology,
 };
 pub use report::{CircuitState, Circuits, Cost, MethodReport, ProviderReport};
+pub use upstash::{UpstashProvider, UpstashSettings};

@@ -1,0 +1,255 @@
+//! Commands of concurrent callers share requests.
+//!
+//! One task collects them. What finds nothing under way is sent at once, so that a lone caller
+//! waits for nobody; otherwise commands wait for a request to come back, or for the window to
+//! close, or until they are enough for a request. The busier the service, the larger the batches.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::errors::{Access, Fault, from_text};
+use super::wire::{Parcel, Wire};
+
+/// Requests under way at once.
+const MOST_FLIGHTS: usize = 16;
+
+const WAITING: u8 = 0;
+const SENT: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+/// Where a command is; its caller and whoever sends it agree by this alone.
+#[derive(Debug, Default)]
+pub(super) struct Ticket(AtomicU8);
+
+impl Ticket {
+    /// Takes the command to send it; `false` if its caller has gone.
+    pub(super) fn claim(&self) -> bool {
+        self.change(WAITING, SENT)
+    }
+
+    /// Takes the command back; `false` if it may have been sent.
+    pub(super) fn withdraw(&self) -> bool {
+        self.change(WAITING, WITHDRAWN)
+    }
+
+    /// Another attempt may be made: this one did not leave, or changes nothing.
+    pub(super) fn reopen(&self) {
+        self.change(SENT, WAITING);
+    }
+
+    pub(super) fn is_sent(&self) -> bool {
+        self.0.load(Ordering::Acquire) == SENT
+    }
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+pub(super) type Outcome = Result<serde_json::Value, Fault>;
+
+/// A command that waits to be sent.
+pub(super) struct Pending {
+    pub(super) command: String,
+    pub(super) access: Access,
+    pub(super) weight: u64,
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) outcome: oneshot::Sender<Outcome>,
+}
+
+/// When a batch is full, and how long it waits to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) window: Duration,
+    pub(super) commands: usize,
+    pub(super) bytes: usize,
+}
+
+pub(super) struct Batcher {
+    wire: Arc<Wire>,
+    limits: Limits,
+    inbox: mpsc::UnboundedReceiver<Pending>,
+    queue: VecDeque<Pending>,
+    bytes: usize,
+    /// Since when the first in the queue has been waiting.
+    since: Instant,
+    flights: JoinSet<()>,
+}
+
+impl Batcher {
+    pub(super) fn new(
+        wire: Arc<Wire>,
+        limits: Limits,
+        inbox: mpsc::UnboundedReceiver<Pending>,
+    ) -> Self {
+        Self {
+            wire,
+            limits,
+            inbox,
+            queue: VecDeque::new(),
+            bytes: 0,
+            since: Instant::now(),
+            flights: JoinSet::new(),
+        }
+    }
+
+    /// Runs until it is dropped or nobody can send commands any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.fill();
+            while self.is_due() {
+                self.send();
+            }
+            let window_closes = self.since + self.limits.window;
+            let waits = !self.queue.is_empty() && self.flights.len() < MOST_FLIGHTS;
+            tokio::select! {
+                pending = self.inbox.recv() => {
+                    let Some(pending) = pending else { return };
+                    self.push(pending);
+                    if self.flights.is_empty() {
+                        // Whoever is ready to run now may have a command to go with it.
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Some(_landed) = self.flights.join_next() => {
+                    // Those who got answers may ask the next question at once.
+                    tokio::task::yield_now().await;
+                }
+                () = tokio::time::sleep_until(window_closes), if waits => {}
+            }
+        }
+    }
+
+    fn fill(&mut self) {
+        while let Ok(pending) = self.inbox.try_recv() {
+            self.push(pending);
+        }
+    }
+
+    fn push(&mut self, pending: Pending) {
+        if self.queue.is_empty() {
+            self.since = Instant::now();
+        }
+        self.bytes += pending.command.len();
+        self.queue.push_back(pending);
+    }
+
+    fn is_due(&self) -> bool {
+        let is_full = self.queue.len() >= self.limits.commands || self.bytes >= self.limits.bytes;
+        !self.queue.is_empty()
+            && self.flights.len() < MOST_FLIGHTS
+            && (is_full || self.flights.is_empty() || self.since.elapsed() >= self.limits.window)
+    }
+
+    fn send(&mut self) {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = self.queue.front() {
+            let length = next.command.len();
+            let is_full = batch.len() >= self.limits.commands || bytes + length > self.limits.bytes;
+            if is_full && !batch.is_empty() {
+                break;
+            }
+            let Some(next) = self.queue.pop_front() else { break };
+            self.bytes -= length;
+            if next.ticket.claim() {
+                bytes += length;
+                batch.push(next);
+            }
+        }
+        // What is left over has waited as long as its neighbours; it is not kept waiting twice.
+        if !batch.is_empty() {
+            let wire = Arc::clone(&self.wire);
+            self.flights.spawn(async move { fly(&wire, batch).await });
+        }
+    }
+}
+
+/// Sends a batch and hands out what each command came to.
+async fn fly(wire: &Wire, batch: Vec<Pending>) {
+    let is_read = batch.iter().all(|pending| pending.access == Access::Read);
+    let mut text = String::with_capacity(
+        batch.iter().map(|pending| pending.command.len() + 1).sum::<usize>() + 2,
+    );
+    let path = if batch.len() == 1 { "/" } else { "/pipeline" };
+    join(&mut text, batch.iter().map(|pending| pending.command.as_str()));
+    let parcel = Parcel {
+        path: path.to_owned(),
+        body: Bytes::from(text),
+        access: if is_read { Access::Read } else { Access::Write },
+        commands: batch.len(),
+        weight: batch.iter().map(|pending| pending.weight).sum(),
+    };
+    match wire.exchange(parcel).await {
+        Ok(answers) => {
+            for (pending, answer) in batch.into_iter().zip(answers) {
+                let outcome = answer.map_err(|text| Fault::Refused(from_text(&text)));
+                // An error means that the caller has gone.
+                let _gone = pending.outcome.send(outcome);
+            }
+        }
+        Err(fault) => {
+            for pending in batch {
+                let _gone = pending.outcome.send(Err(fault.clone()));
+            }
+        }
+    }
+}
+
+/// A single command stands alone, several are an array of arrays.
+fn join<'a>(text: &mut String, commands: impl ExactSizeIterator<Item = &'a str>) {
+    if commands.len() == 1 {
+        text.extend(commands);
+        return;
+    }
+    text.push_str(&array(commands));
+}
+
+/// Encoded commands as the body of a pipeline or a transaction.
+pub(super) fn array<'a>(commands: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::from("[");
+    for (index, command) in commands.enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(command);
+    }
+    text.push(']');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_sent_or_withdrawn_and_never_both() {
+        let ticket = Ticket::default();
+        assert!(ticket.withdraw());
+        assert!(!ticket.claim(), "its caller has gone");
+        let ticket = Ticket::default();
+        assert!(ticket.claim() && ticket.is_sent());
+        assert!(!ticket.withdraw(), "it may have been sent");
+        ticket.reopen();
+        assert!(ticket.withdraw());
+        ticket.reopen();
+        assert!(!ticket.claim(), "what was withdrawn does not come back");
+    }
+
+    #[test]
+    fn commands_are_joined_to_one_document() {
+        assert_eq!(array([].into_iter()), "[]");
+        assert_eq!(array(["[\"PING\"]"].into_iter()), "[[\"PING\"]]");
+        assert_eq!(array(["[\"A\"]", "[\"B\"]"].into_iter()), "[[\"A\"],[\"B\"]]");
+        let mut text = String::new();
+        join(&mut text, ["[\"PING\"]"].into_iter());
+        assert_eq!(text, "[\"PING\"]");
+    }
+}

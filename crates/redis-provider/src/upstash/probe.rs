@@ -151,18 +151,21 @@ fn strange(what: &str) -> Misconfiguration {
     Misconfiguration::WrongService(what.to_owned())
 }
 
+/// I/O errors keep what they are made of where `source` passes it over, one within the other.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a fred::rustls::Error> {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(wrapper) => tls_error(wrapper.get_ref()?),
+        None => error.downcast_ref(),
+    }
+}
+
 /// What a failed connection says of the settings.
 fn transport(error: &reqwest::Error, is_encrypted: bool) -> Option<Misconfiguration> {
     use fred::rustls::Error as Tls;
 
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(current) = cause {
-        // An I/O error keeps its cause where `source` passes it over.
-        let wrapped = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<Tls>());
-        match wrapped.or_else(|| current.downcast_ref::<Tls>()) {
+        match tls_error(current) {
             Some(Tls::InvalidMessage(_)) => return Some(Misconfiguration::TlsUnexpected),
             Some(Tls::InvalidCertificate(reason)) => {
                 return Some(Misconfiguration::Certificate(reason.to_string()));

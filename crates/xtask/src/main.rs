@@ -24,6 +24,7 @@
 compile_error!("the developer commands need Linux or macOS; on Windows run them inside WSL");
 
 mod accounts;
+mod bench;
 mod environment;
 mod failure;
 mod host;
@@ -75,6 +76,10 @@ Developer commands of Employer Portal
       Starts private, throw-away servers, runs every test, leaves nothing running. With arguments
       only the tests they select run, for instance: cargo xtask test -p tenancy key
 
+  cargo xtask bench [provider...]
+      Starts private, throw-away servers and measures, optimized; all suites without a name.
+        provider           the Redis adapters and decorators beside what they stand on
+
   cargo xtask lint [--no-install]
       Formatting, clippy, dependency rules (cargo-deny), file sizes.
         --no-install       leave out cargo-deny when it is not installed
@@ -105,6 +110,7 @@ fn dispatch(arguments: &[String]) -> Outcome<u8> {
     match command {
         "up" => up::run(&Run::begin()?, &up::Options::parse(rest)?),
         "test" => test::run(&Run::begin()?, rest),
+        "bench" => bench::run(&Run::begin()?, rest),
         "lint" => lint::run(&Run::begin()?, &lint::Options::parse(rest)?),
         "prepare" => prepare::run(&Run::begin()?, &prepare::Options::parse(rest)?),
         watchdog::COMMAND => watchdog::stand_guard(rest),

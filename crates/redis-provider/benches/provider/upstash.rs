@@ -1,0 +1,86 @@
+//! The REST adapter with and without its automatic pipelining.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redis_provider::{RedisError, RedisProvider, SetOptions, UpstashProvider, UpstashSettings};
+use url::Url;
+
+use crate::delay::SlowRoad;
+use crate::measure::{Contender, compare, median};
+use crate::{Outcome, TASKS, VALUE_BYTES};
+
+/// How long bytes are kept back in each direction where a network is imitated.
+const ONE_WAY: Duration = Duration::from_millis(1);
+
+pub(crate) async fn run(url: &str, token: &str) -> Outcome<()> {
+    let url: Url = url.parse()?;
+    side_by_side(&url, token, "over loopback").await?;
+    let target = url.socket_addrs(|| None)?.into_iter().next().ok_or("no address in the URL")?;
+    let road = SlowRoad::to(target, ONE_WAY).await?;
+    let far: Url = format!("http://{}", road.address).parse()?;
+    let alone = single_call(&far, token).await?;
+    let distance = format!(
+        "over a proxy that keeps bytes back for {} ms in each direction; a call alone takes {:.1} ms",
+        ONE_WAY.as_millis(),
+        alone.as_secs_f64() * 1000.0,
+    );
+    side_by_side(&far, token, &distance).await
+}
+
+async fn side_by_side(url: &Url, token: &str, distance: &str) -> Outcome<()> {
+    let contenders = [
+        contender("one request a command", url, token, Some(1)).await?,
+        contender("automatic pipelining", url, token, None).await?,
+    ];
+    let title = format!("GET of {VALUE_BYTES} bytes over REST, {TASKS} tasks, {distance}");
+    compare(&title, &contenders, 0).await?;
+    Ok(())
+}
+
+async fn connect(url: &Url, token: &str, commands: Option<usize>) -> Outcome<UpstashProvider> {
+    let mut settings = UpstashSettings::new(url.clone(), token.to_owned().into());
+    // What waits in a queue of 64 must not be cut: speed is measured here, not patience.
+    settings.command_timeout = Duration::from_secs(5);
+    if let Some(commands) = commands {
+        settings.batch_commands = commands;
+    }
+    Ok(UpstashProvider::connect(&settings).await?)
+}
+
+async fn contender(
+    name: &str,
+    url: &Url,
+    token: &str,
+    commands: Option<usize>,
+) -> Outcome<Contender> {
+    let provider = Arc::new(connect(url, token, commands).await?);
+    let keys: Arc<[String]> = (0..TASKS).map(|number| format!("bench:rest:{number}")).collect();
+    for key in &*keys {
+        let value = Bytes::from(vec![b'x'; VALUE_BYTES]);
+        provider.set(key, value, SetOptions::default()).await?;
+    }
+    Ok(Contender::of_calls(name, move |number| {
+        let (provider, keys) = (Arc::clone(&provider), Arc::clone(&keys));
+        async move {
+            match provider.get(keys.get(number).map_or("", String::as_str)).await? {
+                Some(value) if value.len() == VALUE_BYTES => Ok(()),
+                _ => Err(RedisError::Protocol("not the value that was written".to_owned())),
+            }
+        }
+    }))
+}
+
+/// The median time of calls that nobody else makes.
+async fn single_call(url: &Url, token: &str) -> Outcome<Duration> {
+    let provider = connect(url, token, Some(1)).await?;
+    let mut seconds = Vec::new();
+    for _ in 0..100 {
+        let started = Instant::now();
+        provider.get("bench:rest:0").await?;
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    provider.close().await;
+    Ok(Duration::from_secs_f64(median(seconds.into_iter())))
+}

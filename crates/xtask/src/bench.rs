@@ -1,0 +1,121 @@
+//! `cargo xtask bench`: private servers, one suite of measurements after the other, tables.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::accounts::Account;
+use crate::failure::{Failure, Outcome};
+use crate::run::Run;
+use crate::services::{MARKER, Services};
+use crate::upstash::{self, Front};
+use crate::{host, install, ports, secrets, throwaway};
+
+/// Longest build (optimized, from nothing, on a small machine) and longest measurement.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+/// A suite: what it is called, and what runs it.
+type Suite = (&'static str, fn(&Run) -> Outcome<()>);
+
+const SUITES: [Suite; 1] = [("provider", provider)];
+
+/// Runs the suites that are named; all of them without a name.
+pub(crate) fn run(run: &Run, names: &[String]) -> Outcome<u8> {
+    for (_, suite) in choose(names)? {
+        suite(run)?;
+    }
+    run.progress.print_times();
+    Ok(0)
+}
+
+fn choose(names: &[String]) -> Outcome<Vec<Suite>> {
+    if names.is_empty() {
+        return Ok(SUITES.to_vec());
+    }
+    let find = |name: &String| {
+        SUITES.into_iter().find(|(known, _)| known == name).ok_or_else(|| {
+            let known: Vec<&str> = SUITES.iter().map(|(known, _)| *known).collect();
+            Failure::new(format!("there are no measurements called `{name}`"))
+                .advise(format!("there are: {}", known.join(", ")))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// The providers beside what they stand on: a redis-server, and dev-upstash in front of it.
+fn provider(run: &Run) -> Outcome<()> {
+    let mut services = throwaway::open(run)?;
+    let redis_server = install::redis(run)?;
+    let front = build(run, &mut services)?;
+    let account = Account::for_servers()?;
+    let redis = throwaway::start_redis(run, &mut services, account.as_ref(), &redis_server)?;
+    let token = secrets::Secrets::of_one_run().password("UPSTASH_TOKEN")?;
+    let upstash = start_front(run, &mut services, &front, &redis, &token)?;
+    let mut bench = run.cargo();
+    bench
+        .args(["bench", "--quiet", "--package", "redis-provider", "--bench", "provider"])
+        .env("PORTAL_BENCH_REDIS", redis.trim_start_matches("redis://"))
+        .env("PORTAL_BENCH_UPSTASH_URL", upstash)
+        .env("PORTAL_BENCH_UPSTASH_TOKEN", token)
+        .env(MARKER, services.folder());
+    match host::find_program("redis-benchmark") {
+        Some(program) => bench.env("PORTAL_BENCH_REDIS_BENCHMARK", program),
+        None => bench.env_remove("PORTAL_BENCH_REDIS_BENCHMARK"),
+    };
+    let status = run.progress.stage("Measuring the providers", || {
+        services.accompany(bench, "the measurements of the providers", LIMIT)
+    })?;
+    if !status.success() {
+        return Err(Failure::new(format!("the measurements of the providers failed ({status})")));
+    }
+    Ok(())
+}
+
+/// Everything is built before anything is measured, with the profile of the measurements.
+fn build(run: &Run, services: &mut Services) -> Outcome<PathBuf> {
+    run.progress.stage("Building the measurements, optimized", || {
+        for arguments in [
+            ["build", "--profile", "bench", "--package", upstash::NAME, "--bins"].as_slice(),
+            &["bench", "--no-run", "--package", "redis-provider", "--bench", "provider"],
+        ] {
+            let mut cargo = run.cargo();
+            cargo.args(arguments);
+            let status = services.accompany(cargo, "cargo build", LIMIT)?;
+            if !status.success() {
+                return Err(Failure::new(format!("cargo build failed ({status})")));
+            }
+        }
+        // Where cargo puts what is built with the profile `bench`.
+        Ok(run.target_directory()?.join("release").join(upstash::NAME))
+    })
+}
+
+fn start_front(
+    run: &Run,
+    services: &mut Services,
+    program: &Path,
+    redis: &str,
+    token: &str,
+) -> Outcome<String> {
+    run.progress.stage("Starting dev-upstash (throw-away)", || {
+        let port = ports::scattered(secrets::random_number()?)?;
+        Front { program, port, redis, token }.start(services)?;
+        Ok(upstash::url(port))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(words: &[&str]) -> Vec<&'static str> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        choose(&words).unwrap().into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn suites_are_chosen_by_name_and_all_without_one() {
+        assert_eq!(names(&["provider"]), ["provider"]);
+        assert_eq!(names(&[]).len(), SUITES.len());
+        assert!(choose(&["provider".to_owned(), "providers".to_owned()]).is_err());
+    }
+}

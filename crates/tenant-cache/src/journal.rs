@@ -48,7 +48,8 @@ struct State {
     settling: Settling,
     /// First and last failure of the present trouble.
     trouble: Option<(Instant, Instant)>,
-    has_answered: bool,
+    /// Whether another attempt is promising: the provider has answered somebody, or is new.
+    is_due: bool,
     next_forgetting: Instant,
     journaled: u64,
     replayed: u64,
@@ -86,7 +87,7 @@ impl Journal {
                 sequence: 0,
                 settling: Settling::Over,
                 trouble: None,
-                has_answered: false,
+                is_due: false,
                 next_forgetting: Instant::now(),
                 journaled: 0,
                 replayed: 0,
@@ -109,7 +110,7 @@ impl Journal {
             return true;
         }
         let mut state = self.lock();
-        state.has_answered = true;
+        state.is_due = true;
         self.settle(&mut state);
         state.settling == Settling::Over && !state.pending.concerns(scope, dependencies.keys())
     }
@@ -138,6 +139,7 @@ impl Journal {
             state.record(line.scope.as_ref(), line.target);
         }
         state.settling = Settling::AwaitsAnswer;
+        state.is_due = true;
         self.is_quiet.store(false, Ordering::Release);
         // Whoever sees this number sees what was done about it.
         self.handled.store(interruptions, Ordering::Release);
@@ -190,9 +192,10 @@ impl Journal {
         state.trouble = Some((first, now));
     }
 
-    /// Whether the provider has answered since this was asked last: a good moment to try again.
-    pub(crate) fn take_answered(&self) -> bool {
-        std::mem::take(&mut self.lock().has_answered)
+    /// Whether something has happened since this was asked last that makes another attempt
+    /// promising.
+    pub(crate) fn take_due(&self) -> bool {
+        std::mem::take(&mut self.lock().is_due)
     }
 
     pub(crate) fn has_pending(&self) -> bool {

@@ -63,8 +63,7 @@ async fn look_after(cache: TenantCache, pace: &mut Pace) {
         *pace = Pace::new();
         return;
     }
-    // Somebody had an answer from the provider: no reason to wait.
-    if !journal.take_answered() && Instant::now() < pace.next {
+    if !journal.take_due() && Instant::now() < pace.next {
         return;
     }
     if cache.replay().await {

@@ -1,4 +1,4 @@
-//! The load path: one load at a time for a key, announced before it is stored.
+//! The load path: one load at a time for a key, whose readers do not wait for a slow store.
 
 use std::error::Error;
 use std::future::Future;
@@ -21,6 +21,10 @@ use crate::registry::Operation;
 /// Largest share of its time to live by which a value expires early, so that what was stored
 /// together does not expire together.
 const JITTER: f64 = 0.1;
+
+/// How long readers wait for the value to be stored. A provider that is well takes a fraction of
+/// it, and then whoever asks next, on any instance, finds the value.
+const STORE_GRACE: Duration = Duration::from_millis(25);
 
 /// A load to be run for everybody who waits for it.
 pub(crate) struct Job {
@@ -91,7 +95,7 @@ impl TenantCache {
     }
 
     /// Answers those who wait, and whoever comes until the answer is stored: a provider that hangs
-    /// costs its own deadline, and no reader's time.
+    /// costs its own deadline, and readers no more than the grace.
     async fn land_and_store(&self, job: &Job, fresh: Fresh) {
         let is_too_large = fresh.answer.body.len() > self.shared().settings.max_value_bytes;
         if is_too_large {
@@ -104,8 +108,14 @@ impl TenantCache {
         match &job.pilot.key().basis {
             _ if is_too_large => job.pilot.land(Ok(Some(fresh.answer))),
             Basis::Generations(_) => {
+                let mut storing = std::pin::pin!(self.store(job, &fresh));
+                let stored = tokio::time::timeout(STORE_GRACE, &mut storing).await;
                 job.pilot.land(Ok(Some(fresh.answer.clone())));
-                if !self.store(job, &fresh).await {
+                let is_stored = match stored {
+                    Ok(is_stored) => is_stored,
+                    Err(_elapsed) => storing.await,
+                };
+                if !is_stored {
                     self.keep(job, &fresh).await;
                 }
             }

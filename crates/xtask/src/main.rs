@@ -73,8 +73,10 @@ Developer commands of Employer Portal
         --port PORT        the portal's port (default 8080)
 
   cargo xtask test [ARGUMENTS FOR NEXTEST...]
-      Starts private, throw-away servers, runs every test, leaves nothing running. With arguments
-      only the tests they select run, for instance: cargo xtask test -p tenancy key
+      Starts private, throw-away servers, runs every test, leaves nothing running: all tests once,
+      then those that must hold on each Redis again on each. With arguments only the tests they
+      select run, for instance: cargo xtask test -p tenancy key
+      UPSTASH_TEST_URL and UPSTASH_TEST_TOKEN name a real Upstash database for the tests of that.
 
   cargo xtask bench [provider...]
       Starts private, throw-away servers and measures, optimized; all suites without a name.

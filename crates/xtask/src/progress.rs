@@ -13,7 +13,25 @@ const WORTH_A_LINE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Progress {
     started: Instant,
-    stages: RefCell<Vec<(String, Duration)>>,
+    stages: RefCell<Vec<Stage>>,
+}
+
+/// A stage that is over.
+#[derive(Debug)]
+struct Stage {
+    title: String,
+    /// None for one that was not run.
+    took: Option<Duration>,
+    remark: String,
+}
+
+impl Stage {
+    /// Its line in the table.
+    fn line(&self) -> String {
+        let time = self.took.map_or_else(|| "not run".to_owned(), seconds);
+        let colon = if self.remark.is_empty() { "" } else { ": " };
+        format!("  {time:>8}  {}{colon}{}", self.title, self.remark)
+    }
 }
 
 impl Progress {
@@ -31,7 +49,12 @@ impl Progress {
         if took >= WORTH_A_LINE {
             self.note(&format!("  done in {}", seconds(took)));
         }
-        self.stages.borrow_mut().push((title.to_owned(), took));
+        self.keep(title, Some(took), "");
+    }
+
+    fn keep(&self, title: &str, took: Option<Duration>, remark: &str) {
+        let (title, remark) = (title.to_owned(), remark.to_owned());
+        self.stages.borrow_mut().push(Stage { title, took, remark });
     }
 
     /// Runs `work` as a stage; its time is kept also when it fails.
@@ -42,6 +65,19 @@ impl Progress {
         outcome
     }
 
+    /// A stage that cannot be run here is in the table as well, so that nobody takes it for done.
+    pub(crate) fn not_run(&self, title: &str, reason: &str) {
+        self.note(&format!("{title}: not run: {reason}"));
+        self.keep(title, None, reason);
+    }
+
+    /// Adds a word on the last stage to its line in the table.
+    pub(crate) fn mark_last(&self, remark: &str) {
+        if let Some(stage) = self.stages.borrow_mut().last_mut() {
+            remark.clone_into(&mut stage.remark);
+        }
+    }
+
     /// One line, with the time since the command began.
     pub(crate) fn note(&self, text: &str) {
         say(&format!("[{:>7}] {text}", seconds(self.started.elapsed())));
@@ -50,8 +86,8 @@ impl Progress {
     /// The time each stage took, and the sum.
     pub(crate) fn print_times(&self) {
         say("\nTimes");
-        for (title, took) in self.stages.borrow().iter() {
-            say(&format!("  {:>8}  {title}", seconds(*took)));
+        for stage in self.stages.borrow().iter() {
+            say(&stage.line());
         }
         say(&format!("  {:>8}  in all", seconds(self.started.elapsed())));
     }
@@ -78,5 +114,15 @@ mod tests {
             progress.stage("breaks", || Err(crate::failure::Failure::new("broken")));
         assert!(outcome.is_err());
         assert_eq!(progress.stages.borrow().len(), 1);
+    }
+
+    #[test]
+    fn the_table_tells_what_failed_and_what_was_not_run() {
+        let progress = Progress::begin();
+        assert!(progress.stage("one", || Ok(())).is_ok());
+        progress.mark_last("FAILED");
+        progress.not_run("other", "x is not set");
+        let lines: Vec<_> = progress.stages.borrow().iter().map(Stage::line).collect();
+        assert_eq!(lines, ["     0.0 s  one: FAILED", "   not run  other: x is not set"]);
     }
 }

@@ -3,14 +3,17 @@
 use std::fs;
 use std::path::Path;
 
+use dev_redis_cluster::{ClusterPlan, Ports};
+
 use crate::accounts::Account;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Explain as _, Failure, Outcome};
 use crate::identity_provider::IdentityProvider;
 use crate::postgres::{Cluster, Durability};
+use crate::redis_cluster::RedisCluster;
 use crate::run::Run;
 use crate::secrets::{Secrets, random_number};
 use crate::services::{Disposal, Services};
-use crate::{install, ports, redis};
+use crate::{install, ports, redis, upstash};
 
 /// Temporary folders carry this name and a number.
 const FOLDER: &str = "employer-portal-test-";
@@ -69,11 +72,56 @@ pub(crate) fn start_redis(
     account: Option<&Account>,
     program: &Path,
 ) -> Outcome<String> {
-    let home = services.folder().join("redis");
     run.progress.stage("Starting redis-server (throw-away)", || {
+        redis_server("redis", services, account, program)
+    })
+}
+
+fn redis_server(
+    name: &'static str,
+    services: &mut Services,
+    account: Option<&Account>,
+    program: &Path,
+) -> Outcome<String> {
+    let home = services.folder().join(name);
+    let port = ports::scattered(random_number()?)?;
+    redis::Server { name, program, account, home: &home, password: None, port }.start(services)
+}
+
+/// Starts a Redis Cluster for this run. The plan that is returned holds its ports.
+pub(crate) fn start_redis_cluster(
+    run: &Run,
+    services: &mut Services,
+    account: Option<&Account>,
+    program: &Path,
+) -> Outcome<ClusterPlan> {
+    let home = services.folder().join("redis-cluster");
+    run.progress.stage("Starting a Redis Cluster of six nodes (throw-away)", || {
+        let ports = Ports::scattered().explain("find ports for the Redis Cluster")?;
+        RedisCluster { program, account, home: &home, ports, password: None }.start(services)
+    })
+}
+
+/// A dev-upstash that runs.
+pub(crate) struct Upstash {
+    pub(crate) url: String,
+    pub(crate) token: String,
+}
+
+/// Starts a dev-upstash over a redis-server of its own.
+pub(crate) fn start_upstash(
+    run: &Run,
+    services: &mut Services,
+    account: Option<&Account>,
+    redis_server_program: &Path,
+    program: &Path,
+) -> Outcome<Upstash> {
+    run.progress.stage("Starting dev-upstash (throw-away)", || {
+        let redis = redis_server("upstash-redis", services, account, redis_server_program)?;
         let port = ports::scattered(random_number()?)?;
-        redis::Server { name: "redis", program, account, home: &home, password: None, port }
-            .start(services)
+        let token = Secrets::of_one_run().password("UPSTASH_TOKEN")?;
+        upstash::Front { program, port, redis: &redis, token: &token }.start(services)?;
+        Ok(Upstash { url: upstash::url(port), token })
     })
 }
 

@@ -1,0 +1,236 @@
+//! What is run when everything is run: all tests once, then those that must hold on each Redis
+//! again on each.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::selection::{BLACK_BOX, PROVIDERS, Selection};
+use crate::processes::{capture, command};
+use crate::run::Run;
+
+/// Tells the black-box suites which Redis their portals use; without it each suite has its own.
+const PROVIDER: &str = "PORTAL_TEST_PROVIDER";
+
+/// Where the tests of the real Upstash find it.
+const REAL_UPSTASH: [&str; 2] = ["UPSTASH_TEST_URL", "UPSTASH_TEST_TOKEN"];
+
+/// What the names of the tests of the real Upstash contain.
+const OF_REAL_UPSTASH: &str = "real_upstash";
+
+/// Which tests a stage runs.
+#[derive(Debug)]
+enum Scope {
+    /// All but those of the real Upstash.
+    Everything,
+    /// These binaries of the black-box suites, on this Redis.
+    BlackBox { binaries: &'static [&'static str], provider: &'static str },
+    /// Those of the real Upstash.
+    RealUpstash,
+}
+
+/// One run of a test runner.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) title: &'static str,
+    scope: Scope,
+}
+
+const PROVIDER_SUITE: &[&str] = &["provider"];
+
+/// In order; the documentation tests come before.
+pub(super) const STAGES: &[Stage] = &[
+    Stage { title: "tests", scope: Scope::Everything },
+    Stage {
+        title: "black-box suites on a Redis Cluster",
+        scope: Scope::BlackBox { binaries: &["api", "isolation", "provider"], provider: "cluster" },
+    },
+    Stage {
+        title: "provider suite on dev-upstash",
+        scope: Scope::BlackBox { binaries: PROVIDER_SUITE, provider: "upstash" },
+    },
+    Stage {
+        title: "provider suite on memory",
+        scope: Scope::BlackBox { binaries: PROVIDER_SUITE, provider: "memory" },
+    },
+    Stage {
+        title: "provider suite on a single Redis",
+        scope: Scope::BlackBox { binaries: PROVIDER_SUITE, provider: "single" },
+    },
+    Stage { title: "contract against the real Upstash", scope: Scope::RealUpstash },
+];
+
+impl Stage {
+    /// Why the stage cannot be run here; `None` when it can.
+    pub(super) fn reason_not_to_run(
+        &self,
+        has_suite: impl Fn(&str) -> bool,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Option<String> {
+        match &self.scope {
+            Scope::Everything => None,
+            Scope::RealUpstash => REAL_UPSTASH
+                .iter()
+                .any(|name| variable(name).is_none())
+                .then(|| format!("{} are not set", REAL_UPSTASH.join(" and "))),
+            Scope::BlackBox { binaries, .. } => binaries
+                .iter()
+                .find(|name| !has_suite(name))
+                .map(|name| format!("{BLACK_BOX} has no suite {name}")),
+        }
+    }
+
+    /// Chooses the Redis, whatever the developer's shell says.
+    pub(super) fn tell(&self, program: &mut Command) {
+        match self.scope {
+            Scope::BlackBox { provider, .. } => program.env(PROVIDER, provider),
+            Scope::Everything | Scope::RealUpstash => program.env_remove(PROVIDER),
+        };
+    }
+
+    /// For nextest. The whole workspace is selected and then filtered: naming a package would build
+    /// it with other features, once more.
+    fn nextest_arguments(&self) -> Vec<String> {
+        let real = format!("(package({PROVIDERS}) and test({OF_REAL_UPSTASH}))");
+        let filter = match &self.scope {
+            Scope::Everything => format!("not {real}"),
+            Scope::RealUpstash => real,
+            Scope::BlackBox { binaries, .. } => {
+                let binaries: Vec<_> =
+                    binaries.iter().map(|name| format!("binary({name})")).collect();
+                format!("package({BLACK_BOX}) and ({})", binaries.join(" or "))
+            }
+        };
+        vec!["--workspace".to_owned(), "-E".to_owned(), filter]
+    }
+
+    /// For `cargo test`. The documentation's tests have had their turn.
+    fn cargo_arguments(&self) -> Vec<String> {
+        let words = match &self.scope {
+            Scope::Everything => {
+                format!("--workspace --lib --bins --tests -- --skip {OF_REAL_UPSTASH}")
+            }
+            Scope::RealUpstash => format!("--package {PROVIDERS} --tests -- {OF_REAL_UPSTASH}"),
+            Scope::BlackBox { binaries, .. } => {
+                let binaries: Vec<_> =
+                    binaries.iter().map(|name| format!("--test {name}")).collect();
+                format!("--package {BLACK_BOX} {}", binaries.join(" "))
+            }
+        };
+        words.split(' ').map(str::to_owned).collect()
+    }
+}
+
+/// nextest where it is there, else `cargo test`: the same tests, one process a crate.
+#[derive(Debug)]
+pub(super) struct Runner {
+    is_nextest: bool,
+    is_automatic: bool,
+}
+
+impl Runner {
+    pub(super) fn find(run: &Run) -> Self {
+        let mut probe = command("cargo");
+        probe.args(["nextest", "--version"]);
+        let is_nextest = capture(&mut probe, Duration::from_secs(30))
+            .is_ok_and(|answer| answer.status.success());
+        if !is_nextest {
+            run.progress.note("cargo-nextest is not installed: using cargo test");
+        }
+        Self { is_nextest, is_automatic: is_automatic() }
+    }
+
+    pub(super) fn of_stage(&self, run: &Run, stage: &Stage) -> Command {
+        let mut cargo = self.command(run);
+        cargo.args(if self.is_nextest {
+            stage.nextest_arguments()
+        } else {
+            stage.cargo_arguments()
+        });
+        cargo
+    }
+
+    pub(super) fn selected(&self, run: &Run, selection: &Selection<'_>) -> Command {
+        let mut cargo = self.command(run);
+        if !selection.names_packages() {
+            cargo.arg("--workspace");
+            if !self.is_nextest {
+                cargo.args(["--lib", "--bins", "--tests"]);
+            }
+        }
+        cargo.args(selection.arguments);
+        cargo
+    }
+
+    fn command(&self, run: &Run) -> Command {
+        let mut cargo = run.cargo();
+        if self.is_nextest {
+            cargo.args(["nextest", "run"]);
+            if self.is_automatic {
+                cargo.args(["--profile", "ci"]);
+            }
+        } else {
+            cargo.args(["test", "--no-fail-fast"]);
+        }
+        cargo
+    }
+}
+
+/// Continuous integration sets CI.
+fn is_automatic() -> bool {
+    super::variable("CI").is_some_and(|value| value != "false")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider_of(stage: &Stage) -> Option<String> {
+        let mut program = Command::new("true");
+        stage.tell(&mut program);
+        let mut set = program.get_envs().filter(|(name, _)| *name == PROVIDER);
+        let (_, value) = set.next().expect("it is set or taken away");
+        value.map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn each_redis_has_its_stage() {
+        let providers: Vec<_> = STAGES.iter().filter_map(provider_of).collect();
+        assert_eq!(providers, ["cluster", "upstash", "memory", "single"]);
+    }
+
+    #[test]
+    fn tests_of_the_real_service_are_run_by_their_own_stage_alone() {
+        let [first, .., last] = STAGES else { panic!("no stages") };
+        let real = "(package(redis-provider) and test(real_upstash))";
+        assert_eq!(first.nextest_arguments(), ["--workspace", "-E", &format!("not {real}")]);
+        assert_eq!(last.nextest_arguments(), ["--workspace", "-E", real]);
+        assert!(first.cargo_arguments().ends_with(&["--skip".into(), "real_upstash".into()]));
+    }
+
+    #[test]
+    fn without_a_real_service_its_stage_is_not_run() {
+        let only_url = |name: &str| (name == "UPSTASH_TEST_URL").then(|| "x".to_owned());
+        let any = |_: &str| true;
+        let reasons: Vec<_> =
+            STAGES.iter().filter_map(|stage| stage.reason_not_to_run(any, only_url)).collect();
+        assert_eq!(reasons, ["UPSTASH_TEST_URL and UPSTASH_TEST_TOKEN are not set"]);
+        let both = |_: &str| Some("x".to_owned());
+        assert!(STAGES.iter().all(|stage| stage.reason_not_to_run(any, both).is_none()));
+        let but_one = |name: &str| name != "provider";
+        let missing =
+            STAGES.iter().filter(|stage| stage.reason_not_to_run(but_one, both).is_some());
+        assert_eq!(missing.count(), 4);
+    }
+
+    #[test]
+    fn suites_are_selected_in_both_runners() {
+        let stage = &STAGES[1];
+        let filter = "package(portal-tests) and \
+            (binary(api) or binary(isolation) or binary(provider))";
+        assert_eq!(stage.nextest_arguments(), ["--workspace", "-E", filter]);
+        assert_eq!(
+            stage.cargo_arguments().join(" "),
+            "--package portal-tests --test api --test isolation --test provider"
+        );
+    }
+}

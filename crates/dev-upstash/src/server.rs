@@ -48,6 +48,7 @@ pub(crate) async fn run_until_stopped(args: Args) -> Result<(), ServerError> {
     .workers(WORKERS)
     .client_request_timeout(HEAD_LIMIT)
     .keep_alive(KEEP_ALIVE)
+    .tcp_nodelay(true)
     // A subscriber that hangs up is noticed at once, not with the next message.
     .h1_allow_half_closed(false)
     .on_connect(move |_, extensions| {

@@ -50,13 +50,15 @@ struct CacheSight {
 }
 
 impl CacheSight {
+    /// Whether it answers and no calls are refused. A half-open circuit refuses none: it waits
+    /// for the next one, which for writes may be a while away.
     fn is_well(&self) -> bool {
-        self.latency.is_some() && are_closed(self.circuits)
+        self.latency.is_some() && !is_open(self.circuits)
     }
 }
 
-fn are_closed(circuits: Circuits) -> bool {
-    circuits.reads == CircuitState::Closed && circuits.writes == CircuitState::Closed
+fn is_open(circuits: Circuits) -> bool {
+    [circuits.reads, circuits.writes].contains(&CircuitState::Open)
 }
 
 /// What the cache stands on, in words.
@@ -267,6 +269,10 @@ pub struct CacheReport {
     #[schema(value_type = String, example = "elasticache")]
     provider: &'static str,
     breaker: Breaker,
+    /// Invalidations that the backend has not taken yet, or may have lost; what they drop is not
+    /// answered from it meanwhile.
+    #[schema(example = 0)]
+    journaled_invalidations: usize,
     /// How long the backend took to answer.
     #[schema(example = 1.23)]
     latency_ms: Option<f64>,
@@ -338,13 +344,14 @@ fn cache_report(probe: &Probe, cache: &TenantCache) -> CacheReport {
     let is_memory = probe.backend.name == "memory";
     CacheReport {
         status: match (latency, is_database_up, sight) {
-            (Some(_), _, _) if are_closed(circuits) => "healthy",
+            (Some(_), _, _) if !is_open(circuits) => "healthy",
             (Some(_), _, _) | (None, true, _) | (None, _, None) => "degraded",
             (None, false, Some(_)) => "unhealthy",
         },
         backend: probe.backend.name,
         provider: probe.backend.provider,
         breaker: circuits.into(),
+        journaled_invalidations: statistics.journal_length,
         latency_ms: latency.map(milliseconds),
         stats: CacheFigures {
             hits: statistics.total.hits,

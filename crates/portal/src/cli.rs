@@ -27,8 +27,9 @@ enum Command {
     Seed(commands::SeedArguments),
     /// Check the settings and say everything that is wrong with them.
     CheckConfig,
-    /// Connect to the configured Redis, time SET, GET and DELETE, and say what came of it.
-    RedisCheck,
+    /// Connect to the configured Redis, try and time all that the portal asks of it, and say what
+    /// to do about what is wrong.
+    RedisCheck(commands::RedisCheckArguments),
     /// Print the `OpenAPI` document.
     Openapi,
 }
@@ -49,7 +50,7 @@ pub(crate) fn run(variables: &Variables) -> ExitCode {
         Command::Migrate => commands::migrate(variables),
         Command::Seed(seed) => commands::seed(variables, &seed),
         Command::CheckConfig => commands::check_config(variables),
-        Command::RedisCheck => commands::redis_check(variables),
+        Command::RedisCheck(check) => commands::redis_check(variables, check),
         Command::Openapi => commands::openapi(),
     };
     match outcome {

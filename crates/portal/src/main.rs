@@ -1,11 +1,12 @@
 //! The portal binary.
 //!
-//! It reads the settings, chooses the provider (the one `match`, in [`wiring`]), starts what runs
-//! beside the HTTP server and stops everything in order. Nothing may depend on it.
+//! It reads the settings, connects to the chosen provider (the one `match`, in [`provider`]),
+//! starts what runs beside the HTTP server and stops everything in order. Nothing may depend on it.
 
 mod cli;
 mod commands;
 mod invalidator;
+mod provider;
 mod settings;
 mod telemetry;
 mod wiring;

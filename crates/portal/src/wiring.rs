@@ -1,4 +1,4 @@
-//! Puts the parts together. The only place that knows which provider was chosen.
+//! Puts the parts together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use portal_api::auth::oidc::{OidcClient, OidcSettings};
 use portal_api::health::{Backend, Probe};
 use portal_api::writes::Writes;
 use portal_api::{ApiSettings, CursorKey, HttpSettings, Lifecycle, Limits, PortalState};
-use redis_provider::{ElastiCacheProvider, MemoryProvider, RedisProvider};
 use secrecy::ExposeSecret;
 use session_store::{RedisSessionStore, SessionSettings, Snapshots};
 use tenancy::{Clock, SystemClock};
@@ -21,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::commands::CommandError;
 use crate::invalidator::Invalidator;
+use crate::provider::{self, Connection};
 use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::workers::JobExpiry;
 
@@ -38,19 +38,7 @@ const VERIFY_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct Portal {
     pub(crate) state: Data<PortalState>,
     pub(crate) worker_db: WorkerDb,
-}
-
-/// The provider that the settings name. A server that is away is an error of the calls that need
-/// it, not of the start.
-pub(crate) async fn connect_provider(
-    settings: &RedisSettings,
-) -> Result<Arc<dyn RedisProvider>, CommandError> {
-    Ok(match settings {
-        RedisSettings::Memory(memory) => Arc::new(MemoryProvider::new(*memory)),
-        RedisSettings::ElastiCache(elasticache) => Arc::new(
-            ElastiCacheProvider::connect(elasticache).await.map_err(CommandError::Provider)?,
-        ),
-    })
+    pub(crate) redis: Connection,
 }
 
 /// Makes everything and starts what runs beside the server on `tasks`.
@@ -60,7 +48,9 @@ pub(crate) async fn build(
     tasks: &TaskTracker,
 ) -> Result<Portal, CommandError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let provider = connect_provider(&settings.redis).await?;
+    tell_choice(&settings.redis);
+    let redis = provider::connect(&settings.redis.service).await?;
+    let provider = redis.guarded(&settings.redis.guard);
     let db = TenantDb::connect_lazily(&settings.database)
         .map_err(|error| CommandError::Database(APPLICATION, error))?;
     let worker_db = WorkerDb::connect_lazily(&settings.worker_database)
@@ -85,9 +75,9 @@ pub(crate) async fn build(
     };
     tasks.spawn(expiry.run_until_stopped(stop.clone()));
     let backend = Backend {
-        name: settings.redis.backend(),
-        provider: settings.redis.provider(),
-        interval: Duration::from_millis(settings.tuning.redis.health_check_interval_ms),
+        name: settings.redis.service.backend(),
+        provider: settings.redis.service.provider(),
+        interval: settings.redis.health_check_interval,
     };
     let probe = Probe::new(db.clone(), cache.clone(), backend);
     tasks.spawn(probe.clone().run(stop.clone()));
@@ -113,7 +103,26 @@ pub(crate) async fn build(
         clock,
         lifecycle: Lifecycle::default(),
     });
-    Ok(Portal { state, worker_db })
+    Ok(Portal { state, worker_db, redis })
+}
+
+/// Says which service was chosen and why, since it may follow from what an environment happens to
+/// hold.
+fn tell_choice(redis: &RedisSettings) {
+    let (provider, place) = (redis.service.provider(), redis.service.place());
+    tracing::info!(
+        redis.provider = provider,
+        redis.place = place,
+        redis.chosen_by = redis.decision.by,
+        "chose the Redis service"
+    );
+    if let Some(name) = redis.decision.passed_over {
+        tracing::warn!(
+            redis.passed_over = name,
+            "a variable of another Redis service is set and not used; set REDIS_PROVIDER to say \
+             which service is meant, and remove the other's variables"
+        );
+    }
 }
 
 /// Waits for the database and checks that its walls stand; then requests may come. What will not
@@ -195,10 +204,13 @@ fn http_settings(tuning: &Tuning) -> HttpSettings {
 
 fn cache_settings(tuning: &Tuning) -> CacheSettings {
     CacheSettings {
+        lease: Duration::from_millis(tuning.cache.lease_ms),
         load_timeout: Duration::from_millis(tuning.cache.load_timeout_ms),
+        load_queue_timeout: Duration::from_millis(tuning.cache.load_queue_timeout_ms),
         max_concurrent_loads: tuning.cache.max_concurrent_loads,
+        max_concurrent_loads_degraded: tuning.cache.max_concurrent_loads_degraded,
         max_value_bytes: tuning.cache.max_value_bytes,
-        ..CacheSettings::default()
+        gutter_max_bytes: tuning.cache.gutter_max_bytes,
     }
 }
 

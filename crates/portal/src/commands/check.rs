@@ -9,10 +9,11 @@ pub(crate) fn check_config(variables: &Variables) -> Result<(), CommandError> {
     let settings = Settings::load(variables)?;
     telemetry::filter(&settings.tuning.telemetry)?;
     say(format!(
-        "the settings are usable: {:?}, listening on {}, provider {}",
+        "the settings are usable: {:?}, listening on {}, Redis provider {} (chosen by {})",
         settings.environment,
         settings.listen,
-        settings.redis.backend()
+        settings.redis.service.provider(),
+        settings.redis.decision.by
     ))
 }
 

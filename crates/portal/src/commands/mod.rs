@@ -9,7 +9,7 @@ use std::io::Write;
 
 pub(crate) use check::{check_config, openapi};
 pub(crate) use data::{SeedArguments, migrate, seed};
-pub(crate) use redis_check::redis_check;
+pub(crate) use redis_check::{RedisCheckArguments, redis_check};
 pub(crate) use serve::serve;
 
 use crate::settings::InvalidSettings;
@@ -30,12 +30,11 @@ pub(crate) enum CommandError {
     Migrate(#[source] employer_store::StoreError),
     #[error("the data could not be loaded into the database of DATABASE_OWNER_URL")]
     Seed(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the Redis provider could not be set up")]
-    Provider(#[source] redis_provider::ConnectError),
-    #[error("the Redis service that the REDIS_ variables name did not pass the check")]
-    RedisCheck(#[source] redis_provider::RedisError),
-    #[error("the answer read back differs from what was written")]
-    RedisMismatch,
+    /// One line that names the variable and what to do.
+    #[error("{0}")]
+    Redis(String),
+    #[error("the Redis service did not pass: {0}")]
+    RedisCheck(String),
     #[error("the client for the identity provider could not be made")]
     IdentityProvider(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the server failed")]

@@ -39,7 +39,7 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
     ));
     tracing::info!(
         http.address = %address,
-        redis.provider = settings.redis.backend(),
+        redis.provider = settings.redis.service.provider(),
         environment = ?settings.environment,
         "the portal is listening"
     );
@@ -59,7 +59,9 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
     if tokio::time::timeout(TASKS_GRACE, tasks.wait()).await.is_err() {
         tracing::warn!("tasks were still running at the end of their grace");
     }
-    let closing = async { tokio::join!(portal.state.db.close(), portal.worker_db.close()) };
+    let closing = async {
+        tokio::join!(portal.state.db.close(), portal.worker_db.close(), portal.redis.close())
+    };
     if tokio::time::timeout(TASKS_GRACE, closing).await.is_err() {
         tracing::warn!("connections were still in use at the end of their grace");
     }

@@ -26,12 +26,15 @@ impl Faults {
     }
 }
 
-/// The settings cannot be used; the text has one line a fault.
+/// The settings cannot be used; the text has one line a fault, and no other where there is one.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) struct InvalidSettings(pub(crate) Faults);
 
 impl fmt::Display for InvalidSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [(name, problem)] = self.0.0.as_slice() {
+            return write!(formatter, "{name} {problem}");
+        }
         formatter.write_str("the settings cannot be used")?;
         for (name, problem) in &self.0.0 {
             write!(formatter, "\n  {name} {problem}")?;

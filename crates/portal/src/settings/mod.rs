@@ -2,6 +2,7 @@
 
 mod faults;
 mod keys;
+mod pasted;
 mod redis;
 mod tuning;
 mod variables;
@@ -16,7 +17,7 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 use url::Url;
 
 pub(crate) use faults::InvalidSettings;
-pub(crate) use redis::RedisSettings;
+pub(crate) use redis::{RedisSettings, Service};
 pub(crate) use tuning::{LogFormat, Telemetry, Tuning};
 pub(crate) use variables::Variables;
 
@@ -130,22 +131,15 @@ impl OwnerSettings {
     }
 }
 
-/// What `portal redis-check` needs: the provider and the log.
-#[derive(Debug)]
-pub(crate) struct ProviderSettings {
-    pub(crate) redis: RedisSettings,
-    pub(crate) tuning: Tuning,
-}
-
-impl ProviderSettings {
+impl RedisSettings {
+    /// What `portal redis-check` needs, and nothing else.
     pub(crate) fn load(variables: &Variables) -> Result<Self, InvalidSettings> {
         let mut faults = Faults::default();
         let environment = Environment::read(variables, &mut faults);
         let strictness = environment.unwrap_or(Environment::Production);
         let tuning = Tuning::load(strictness, variables, &mut faults);
-        let redis = RedisSettings::read(variables, strictness, tuning.as_ref(), &mut faults);
-        match (redis, tuning) {
-            (Some(redis), Some(tuning)) if faults.is_empty() => Ok(Self { redis, tuning }),
+        match Self::read(variables, strictness, tuning.as_ref(), &mut faults) {
+            Some(redis) if faults.is_empty() => Ok(redis),
             _ => Err(InvalidSettings(faults)),
         }
     }

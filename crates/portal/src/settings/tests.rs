@@ -1,7 +1,5 @@
 //! Good settings are read; wrong ones are refused, all at once, by name.
 
-use redis_provider::Credentials;
-
 use super::*;
 
 const KEY_64: &str =
@@ -28,9 +26,34 @@ fn faults_of<const N: usize>(more: [(&str, &str); N]) -> String {
 #[test]
 fn development_needs_no_redis_and_no_tls() {
     let settings = Settings::load(&development([])).unwrap();
-    assert!(matches!(settings.redis, RedisSettings::Memory(_)));
+    assert!(matches!(settings.redis.service, Service::Memory(_)));
     assert_eq!(settings.base_url.as_str(), "http://localhost:8080/");
     assert_eq!(settings.tuning.session.idle_seconds, 28_800);
+}
+
+#[test]
+fn a_single_fault_is_one_line() {
+    let faults = faults_of([("PORTAL_LISTEN", "8080")]);
+    assert_eq!(faults, "PORTAL_LISTEN is not host:port, such as 127.0.0.1:8080");
+}
+
+#[test]
+fn pools_are_larger_outside_development() {
+    let of = |environment: &'static str, connections: &'static str| {
+        Settings::load(&development([
+            ("PORTAL_ENV", environment),
+            ("PORTAL_BASE_URL", "https://portal.example.com"),
+            ("AUTH0_ISSUER_BASE_URL", "https://tenant.eu.auth0.com/"),
+            ("REDIS_URL", "rediss://cache.example.com"),
+            ("PORTAL__REDIS__CONNECTIONS", connections),
+        ]))
+        .map(|settings| settings.tuning.redis.connections)
+        .map_err(|faults| faults.to_string())
+    };
+    assert_eq!(of("development", "10"), Ok(10));
+    assert!(of("development", "11").is_err());
+    assert_eq!(of("production", "50"), Ok(50));
+    assert!(of("staging", "51").unwrap_err().contains("greatest value, 50"));
 }
 
 #[test]
@@ -65,10 +88,6 @@ fn wrong_settings_name_the_variable_and_the_remedy() {
         ("PORTAL_BASE_URL", "https://portal.example.com/app", "origin"),
         ("AUTH0_ISSUER_BASE_URL", "http://tenant.eu.auth0.com/", "https://"),
         ("AUTH0_ISSUER_BASE_URL", "not a url", "not a URL"),
-        ("REDIS_PROVIDER", "dragonfly", "elasticache, memory"),
-        ("REDIS_PROVIDER", "elasticache", "REDIS_URL"),
-        ("REDIS_URL", "http://cache.example.com", "rediss://"),
-        ("REDIS_URL", "redis://cache.example.com:6379", "TLS"),
         ("SESSION_KEYS", "k1", "id:base64"),
         ("SESSION_KEYS", "k1:AAAA", "64 bytes"),
         ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "soon", "integer"),
@@ -76,6 +95,12 @@ fn wrong_settings_name_the_variable_and_the_remedy() {
         ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "-1", "least"),
         ("PORTAL__REDIS__CONNECT_TIMEOUT_MS", "2001", "greatest value, 2000"),
         ("PORTAL__REDIS__COMMAND_TIMEOUT_MS", "5000", "greatest value, 2000"),
+        ("PORTAL__REDIS__BATCH_COMMANDS", "1001", "greatest value, 1000"),
+        ("PORTAL__REDIS__BATCH_BYTES", "8388609", "greatest value, 8388608"),
+        ("PORTAL__REDIS__BREAKER_FAILURE_PERCENT", "101", "greatest value, 100"),
+        ("PORTAL__REDIS__SCAN_REPLICAS", "1", "boolean"),
+        ("PORTAL__REDIS__CONNECTIONS", "11", "greatest value, 10"),
+        ("PORTAL__CACHE__LEASE_MS", "1001", "greatest value, 1000"),
         ("PORTAL__CACHE__LOAD_TIMEOUT", "5", "no setting"),
         ("PORTAL__CACHE", "5", "PORTAL__SECTION__KEY"),
         ("PORTAL__CACHE__MAX_CONCURRENT_LOADS", "99999999999999999999", "type"),
@@ -101,22 +126,6 @@ fn variables_override_files_and_text_stays_text() {
     .unwrap();
     assert_eq!(settings.tuning.session.idle_seconds, 5);
     assert_eq!(settings.tuning.telemetry.filter, "2");
-}
-
-#[test]
-fn redis_urls_go_before_parts_and_carry_credentials() {
-    let settings = Settings::load(&development([
-        ("REDIS_HOST", "ignored"),
-        ("REDIS_PRIVATE_URL", "redis://ignored"),
-        ("REDIS_URL", "rediss://app:p%40ss@cache.example.com:6380"),
-    ]))
-    .unwrap();
-    let RedisSettings::ElastiCache(redis) = settings.redis else { panic!("{:?}", settings.redis) };
-    assert_eq!(redis.seeds, [("cache.example.com".to_owned(), 6380)]);
-    assert!(redis.tls.is_some());
-    let Credentials::Password { username, password } = redis.credentials else { panic!() };
-    assert_eq!(username.as_deref(), Some("app"));
-    assert_eq!(password.expose_secret(), "p@ss");
 }
 
 #[test]

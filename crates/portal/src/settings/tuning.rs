@@ -56,10 +56,32 @@ sections! {
         command_timeout_ms: u64,
         request_budget_ms: u64,
         health_check_interval_ms: u64,
+        upstash_health_check_interval_ms: u64,
+        upstash_silence_ms: u64,
+        connections: usize,
+        scan_replicas: bool,
+        batch_window_us: u64,
+        batch_commands: usize,
+        batch_bytes: usize,
+        breaker_window_ms: u64,
+        breaker_min_calls: u32,
+        breaker_failure_percent: u8,
+        breaker_slow_call_ms: u64,
+        breaker_slow_percent: u8,
+        breaker_open_ms: u64,
+        breaker_quota_open_ms: u64,
         memory_max_bytes: usize,
     }
     /// `[cache]`
-    Cache { load_timeout_ms: u64, max_concurrent_loads: usize, max_value_bytes: usize, }
+    Cache {
+        lease_ms: u64,
+        load_timeout_ms: u64,
+        load_queue_timeout_ms: u64,
+        max_concurrent_loads: usize,
+        max_concurrent_loads_degraded: usize,
+        max_value_bytes: usize,
+        gutter_max_bytes: usize,
+    }
     /// `[relay]`
     Relay { interval_ms: u64, min_age_ms: u64, batch: u16, }
     /// `[jobs]`
@@ -91,13 +113,23 @@ pub(crate) enum LogFormat {
 }
 
 /// Settings that may be zero; every other number must be at least 1.
-const MAY_BE_ZERO: [&str; 2] = ["http.workers", "relay.min_age_ms"];
+const MAY_BE_ZERO: [&str; 3] = ["http.workers", "relay.min_age_ms", "redis.batch_window_us"];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
-const AT_MOST: [(&str, i64, &str); 2] = [
+const AT_MOST: [(&str, i64, &str); 8] = [
     ("redis.connect_timeout_ms", 2_000, "nobody waits longer than 2 s for a connection"),
     ("redis.command_timeout_ms", 2_000, "nobody waits longer than 2 s for an answer"),
+    ("redis.batch_commands", 1_000, "an Upstash request takes no more commands"),
+    ("redis.batch_bytes", 8 << 20, "an Upstash request takes 10 MB in all"),
+    ("redis.breaker_failure_percent", 100, "it is a percentage"),
+    ("redis.breaker_slow_percent", 100, "it is a percentage"),
+    ("cache.lease_ms", 1_000, "an answer older than that after a write would be wrong"),
+    (POOL, 50, "one connection carries all calls at once; more than 50 only cost memory"),
 ];
+
+/// The number of connections; development has a smaller bound.
+const POOL: &str = "redis.connections";
+const DEVELOPMENT_POOL: i64 = 10;
 
 impl Tuning {
     pub(crate) fn load(
@@ -111,7 +143,7 @@ impl Tuning {
             Environment::Staging => ("config/staging.toml", STAGING),
             Environment::Production => ("config/production.toml", PRODUCTION),
         };
-        let mut layers = Layers { merged: known.clone(), known };
+        let mut layers = Layers { merged: known.clone(), known, environment };
         for (section, values) in parse(name, text, faults)? {
             for (key, value) in values.as_table().cloned().unwrap_or_default() {
                 layers.set((&section, &key), value, name, faults);
@@ -153,6 +185,7 @@ fn scalar(text: &str) -> Value {
 struct Layers {
     known: Table,
     merged: Table,
+    environment: Environment,
 }
 
 impl Layers {
@@ -177,7 +210,9 @@ impl Layers {
             faults.add(source, format!("sets {path}, of type {wanted}, to a value of type {got}"));
             return;
         }
-        if let Some(problem) = value.as_integer().and_then(|number| out_of_bounds(&path, number)) {
+        if let Some(problem) =
+            value.as_integer().and_then(|number| out_of_bounds(&path, number, self.environment))
+        {
             faults.add(source, format!("sets {path} {problem}"));
             return;
         }
@@ -198,10 +233,12 @@ impl Layers {
 }
 
 /// What is wrong with a number, if anything is.
-fn out_of_bounds(path: &str, number: i64) -> Option<String> {
+fn out_of_bounds(path: &str, number: i64, environment: Environment) -> Option<String> {
     if number < i64::from(!MAY_BE_ZERO.contains(&path)) {
         return Some("below its least value".to_owned());
     }
     let (_, most, reason) = AT_MOST.iter().find(|(bounded, ..)| *bounded == path)?;
-    (number > *most).then(|| format!("above its greatest value, {most}: {reason}"))
+    let is_small_pool = path == POOL && environment.is_development();
+    let most = if is_small_pool { DEVELOPMENT_POOL } else { *most };
+    (number > most).then(|| format!("above its greatest value, {most}: {reason}"))
 }

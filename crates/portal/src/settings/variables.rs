@@ -28,6 +28,11 @@ impl Variables {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Whether `name` or `name_FILE` is set.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.find(name).or_else(|| self.find(&format!("{name}_FILE"))).is_some()
+    }
+
     /// The value of `name`, or the content of the file that `name_FILE` points to.
     pub(crate) fn find_or_file(&self, name: &str, faults: &mut Faults) -> Option<String> {
         let file_name = format!("{name}_FILE");

@@ -3,18 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod endpoint;
+mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use redis_provider::{AwsKeys, CredentialSource, IamCredentials, IamSettings};
+use redis_provider::{
+    AwsKeys, CredentialSource, Credentials, ElastiCacheProvider, ElastiCacheSettings,
+    IamCredentials, IamSettings, RedisProvider, SetOptions,
+};
 use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::time::Instant;
 
 use crate::endpoint::{Answer, Endpoint};
+use crate::server::Server;
 
 const NOW: OffsetDateTime = datetime!(2026-11-22 09:30:15 UTC);
 
@@ -114,6 +119,35 @@ async fn every_connection_gets_a_token_of_its_moment() {
     assert!(token(&credentials).await.contains("X-Amz-Date=20261122T093015Z"));
     hand.forward(16);
     assert!(token(&credentials).await.contains("X-Amz-Date=20261122T094615Z"));
+}
+
+/// The token is long and full of signs that mean something elsewhere.
+#[tokio::test]
+async fn the_adapter_gets_in_with_a_token() {
+    let session = "IQoJb3JpZ2luX2Vj//+=".repeat(50);
+    let credentials = || Hand::default().credentials(static_keys("ASIAEXAMPLE", Some(&session)));
+    let server = Server::start("portal-app", &token(&credentials()).await).await;
+    let settings = ElastiCacheSettings {
+        credentials: Credentials::Source(Arc::new(credentials())),
+        connect_timeout: Duration::from_secs(2),
+        command_timeout: Duration::from_secs(1),
+        ..ElastiCacheSettings::new("127.0.0.1", server.port)
+    };
+    let provider = ElastiCacheProvider::connect(&settings).await.unwrap();
+    assert!(provider.set("key", "value".into(), SetOptions::default()).await.unwrap());
+    assert_eq!(provider.get("key").await.unwrap().as_deref(), Some(&b"value"[..]));
+    provider.close().await;
+
+    let other = Hand::default();
+    other.forward(1);
+    let stale = other.credentials(static_keys("ASIAEXAMPLE", Some(&session)));
+    let credentials = Credentials::Source(Arc::new(stale));
+    let settings = ElastiCacheSettings { credentials, ..settings };
+    let refused = match ElastiCacheProvider::connect(&settings).await {
+        Ok(provider) => format!("{:?}", provider.get("key").await.unwrap_err()),
+        Err(error) => format!("{error} {error:?}"),
+    };
+    assert!(!refused.contains("IQoJ") && !refused.contains("X-Amz"), "{refused}");
 }
 
 #[tokio::test]

@@ -45,9 +45,14 @@ impl Claim {
 
     /// Deletes the events: everybody has been told. Dropping the claim instead leaves them for the
     /// next one.
-    pub async fn finish(mut self) -> Result<(), StoreError> {
+    pub async fn finish(self) -> Result<(), StoreError> {
         let ids: Vec<i64> = self.events.iter().map(|event| event.id).collect();
-        sqlx::query!("DELETE FROM outbox WHERE id = ANY($1)", &ids)
+        self.finish_these(&ids).await
+    }
+
+    /// Deletes these of the events, and leaves the others for the next claim.
+    pub async fn finish_these(mut self, ids: &[i64]) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM outbox WHERE id = ANY($1)", ids)
             .execute(&mut *self.transaction)
             .await?;
         Ok(self.transaction.commit().await?)

@@ -1,5 +1,6 @@
 //! The relay: claims outbox rows, hands them to the handler, deletes them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -190,8 +191,31 @@ impl Relay {
         let limit = i64::from(self.settings.batch);
         let claim = outbox::claim(&self.db, limit, self.settings.min_age).await?;
         let count = claim.events().len();
-        for event in claim.events() {
-            self.handler.handle(event).await?;
+        let (told, failed) = self.tell(claim.events()).await;
+        if !told.is_empty() {
+            claim.finish_these(&told).await?;
+            let told = told.len().try_into().unwrap_or(0);
+            self.statistics.repeated.fetch_add(told, Ordering::Relaxed);
+        }
+        failed.map_or(Ok(count), |error| Err(error.into()))
+    }
+
+    /// Hands events to the handler; answers which it has finished with, and why not with all.
+    ///
+    /// What one tenant's events need may be away while all is well with the others', so a failure
+    /// keeps back the tenant's own events only.
+    async fn tell(&self, events: &[OutboxEvent]) -> (Vec<i64>, Option<HandlerError>) {
+        let (mut told, mut kept_back, mut failed) = (Vec::new(), HashSet::new(), None);
+        for event in events {
+            if kept_back.contains(&event.tenant) {
+                continue;
+            }
+            if let Err(error) = self.handler.handle(event).await {
+                kept_back.insert(event.tenant);
+                failed.get_or_insert(error);
+                continue;
+            }
+            told.push(event.id);
             tracing::info!(
                 event.kind = %event.kind,
                 tenant.id = %event.tenant,
@@ -199,11 +223,7 @@ impl Relay {
                 "repeated what the request path left undone"
             );
         }
-        if count > 0 {
-            claim.finish().await?;
-            self.statistics.repeated.fetch_add(count.try_into().unwrap_or(0), Ordering::Relaxed);
-        }
-        Ok(count)
+        (told, failed)
     }
 }
 

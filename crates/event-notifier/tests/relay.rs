@@ -7,8 +7,8 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use employer_store::jobs::{self, EmploymentType, NewJob, WorkplaceType};
 use employer_store::testing::{self, NewTenant};
 use employer_store::{OutboxEvent, WorkerDb, outbox};
 use event_notifier::{EventHandler, HandlerError, Relay, RelayHandle, RelaySettings};
-use tenancy::Role;
+use tenancy::{Role, TenantId};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,11 +32,14 @@ enum First {
 struct Handler {
     first: First,
     calls: AtomicUsize,
+    /// Whose events it was called for.
+    tenants: Mutex<Vec<TenantId>>,
 }
 
 #[async_trait]
 impl EventHandler for Handler {
-    async fn handle(&self, _event: &OutboxEvent) -> Result<(), HandlerError> {
+    async fn handle(&self, event: &OutboxEvent) -> Result<(), HandlerError> {
+        self.tenants.lock().unwrap().push(event.tenant);
         let is_first = self.calls.fetch_add(1, Ordering::SeqCst) == 0;
         match self.first {
             First::Fails if is_first => Err(HandlerError("away".into())),
@@ -52,29 +55,38 @@ struct Running {
     relay: RelayHandle,
     stop: CancellationToken,
     tasks: TaskTracker,
-    /// The one event that waits.
+    /// The last event that waits.
     event: i64,
 }
 
 impl Running {
     /// A relay beside one event that nobody has acted on.
+    async fn start(name: &str, first: First, settings: RelaySettings) -> Self {
+        Self::start_with(name, first, settings, 1).await
+    }
+
+    /// The same with one such event of each of some tenants.
     #[expect(
         clippy::disallowed_methods,
         reason = "the runner of the tests says where the server is"
     )]
-    async fn start(name: &str, first: First, settings: RelaySettings) -> Self {
+    async fn start_with(name: &str, first: First, settings: RelaySettings, tenants: usize) -> Self {
         let url = std::env::var("PORTAL_TEST_PG_SUPERUSER_URL")
             .expect("no PostgreSQL to test with: run `cargo xtask test`");
         let database = testing::provision_database_for(&url, name).await.unwrap();
-        let tenant = testing::create_tenant(&database, &NewTenant::default()).await.unwrap();
         let db = database.tenant_db().unwrap();
-        let actor = tenant.member(Role::Recruiter).unwrap().actor();
-        let mut tx = db.begin(&tenant.scope, &actor).await.unwrap();
-        jobs::create_job(&mut tx, &a_job()).await.unwrap();
-        let event = tx.commit().await.unwrap().first().unwrap().id;
+        let mut event = 0;
+        for _ in 0..tenants {
+            let tenant = testing::create_tenant(&database, &NewTenant::default()).await.unwrap();
+            let actor = tenant.member(Role::Recruiter).unwrap().actor();
+            let mut tx = db.begin(&tenant.scope, &actor).await.unwrap();
+            jobs::create_job(&mut tx, &a_job()).await.unwrap();
+            event = tx.commit().await.unwrap().first().unwrap().id;
+        }
 
         let worker = database.worker_db().unwrap();
-        let handler = Arc::new(Handler { first, calls: AtomicUsize::new(0) });
+        let handler =
+            Arc::new(Handler { first, calls: AtomicUsize::new(0), tenants: Mutex::default() });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let handle = Arc::clone(&handler) as Arc<dyn EventHandler>;
         let relay = Relay::spawn(worker.clone(), handle, settings, stop.clone(), &tasks);
@@ -150,6 +162,17 @@ async fn an_event_stays_until_its_handler_has_finished() {
     running.stops().await;
     assert_eq!((running.calls(), running.relay.statistics().repeated()), (2, 1));
     assert_eq!(running.relay.statistics().failures(), 1);
+}
+
+#[tokio::test]
+async fn a_tenant_whose_event_fails_keeps_no_other_waiting() {
+    let running = Running::start_with("neighbours", First::Fails, at_once(), 2).await;
+    running.is_told().await;
+    running.stops().await;
+    let tenants = running.handler.tenants.lock().unwrap().clone();
+    assert_eq!(tenants.len(), 3);
+    assert_eq!((tenants[0], tenants[1] == tenants[0]), (tenants[2], false), "{tenants:?}");
+    assert_eq!(running.relay.statistics().repeated(), 2);
 }
 
 #[tokio::test]

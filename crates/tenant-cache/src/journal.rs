@@ -25,7 +25,9 @@ const MEMORY: Duration = Duration::from_secs(60);
 /// How often it is looked for what need not be remembered any more.
 const FORGETTING_INTERVAL: Duration = Duration::from_secs(1);
 
-const BOUNDS: Bounds = Bounds { targets: 64, tenants: 1_000 };
+/// Some ten megabytes at the very most: one line for each of a tenant's changed entities, until the
+/// tenant as a whole is the better answer.
+const BOUNDS: Bounds = Bounds { targets: 64, tenants: 2_000 };
 
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -63,6 +65,10 @@ enum Settling {
     AwaitsAnswer,
     Until(Instant),
 }
+
+/// A count of interruptions that has been acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handled(u64);
 
 /// What the journal has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,17 +108,32 @@ impl Journal {
             && self.lock().pending.concerns(scope, dependencies.keys())
     }
 
-    /// Whether what the provider has just answered may be believed. To be asked after the answer
-    /// and before its use: what was recorded while the answer was under way counts.
-    pub(crate) fn trusts(&self, scope: &TenantScope, dependencies: &Dependencies) -> bool {
+    /// Whether what the provider has just answered may be believed, when it was asked at `asked_at`.
+    /// To be asked after the answer and before its use: what was recorded while the answer was under
+    /// way counts.
+    pub(crate) fn trusts(
+        &self,
+        scope: &TenantScope,
+        dependencies: &Dependencies,
+        asked_at: Handled,
+    ) -> bool {
         self.notice_interruptions();
+        // An answer may have been under way for so long that everything is settled again.
+        let is_recent = self.handled() == asked_at;
         if self.is_quiet.load(Ordering::Acquire) {
-            return true;
+            return is_recent;
         }
         let mut state = self.lock();
         state.is_due = true;
         self.settle(&mut state);
-        state.settling == Settling::Over && !state.pending.concerns(scope, dependencies.keys())
+        is_recent
+            && state.settling == Settling::Over
+            && !state.pending.concerns(scope, dependencies.keys())
+    }
+
+    /// How far interruptions have been acted on; to be noted before the provider is asked.
+    pub(crate) fn handled(&self) -> Handled {
+        Handled(self.handled.load(Ordering::Acquire))
     }
 
     /// Makes what was finished lately pending again, if the provider may have lost it.

@@ -31,13 +31,14 @@ impl TenantCache {
         dependencies: &Dependencies,
     ) -> Read {
         let journal = &self.shared().journal;
+        let asked_at = journal.handled();
         if journal.blocks(scope, dependencies) {
             return Read::Unknown;
         }
         match self.ask(key, dependencies).await {
             // Invalidations that failed while the answer was under way count, and so does a
             // failover: the answer may come from a service that has forgotten some.
-            Ok(read) if journal.trusts(scope, dependencies) => read,
+            Ok(read) if journal.trusts(scope, dependencies, asked_at) => read,
             Ok(_) => Read::Unknown,
             Err(error) => {
                 self.provider_failed("read", &error);

@@ -27,8 +27,8 @@ pub(crate) struct Failover {
     latency: Option<(Duration, Mutex<StdRng>)>,
     /// Keys with this text are in a part that is down.
     dead: Mutex<Option<&'static str>>,
-    /// How long the answers of pipelines take.
-    late: Mutex<Duration>,
+    /// How long the answers of reads and of pipelines take.
+    late: Mutex<(Duration, Duration)>,
 }
 
 impl Failover {
@@ -83,9 +83,9 @@ impl Failover {
         *self.dead.lock().unwrap() = text;
     }
 
-    /// What pipelines do is done at once, and acknowledged so much later.
-    pub(crate) fn answers_writes_after(&self, late: Duration) {
-        *self.late.lock().unwrap() = late;
+    /// Reads and pipelines are done at once, and answered so much later.
+    pub(crate) fn answers_after(&self, reads: Duration, writes: Duration) {
+        *self.late.lock().unwrap() = (reads, writes);
     }
 
     fn now(&self) -> Arc<MemoryProvider> {
@@ -106,6 +106,13 @@ impl Failover {
             let way = random.lock().unwrap().random_range(Duration::ZERO..*longest);
             tokio::time::sleep(way).await;
         }
+    }
+}
+
+/// Sleeping for no time would still wait for the clock's next tick.
+async fn pass(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
     }
 }
 
@@ -133,7 +140,10 @@ impl RedisProvider for Failover {
 
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>, RedisError> {
         keys.iter().try_for_each(|key| self.check(key))?;
-        ask!(self, get_many(keys))
+        let (late, _) = *self.late.lock().unwrap();
+        let values = ask!(self, get_many(keys));
+        pass(late).await;
+        values
     }
 
     async fn set(&self, key: &str, value: Bytes, options: SetOptions) -> Result<bool, RedisError> {
@@ -203,8 +213,8 @@ impl RedisProvider for Failover {
                 Err(error) => Err(error),
             });
         }
-        let late = *self.late.lock().unwrap();
-        tokio::time::sleep(late).await;
+        let (_, late) = *self.late.lock().unwrap();
+        pass(late).await;
         self.way().await;
         Ok(replies)
     }

@@ -156,7 +156,7 @@ async fn an_invalidation_that_a_failover_overtook_is_not_called_finished() {
     here.reads(&scope, "old").await;
     let behind = provider.snapshot().await;
     // Applied at once, lost 20 ms later, acknowledged after 50 ms.
-    provider.answers_writes_after(Duration::from_millis(50));
+    provider.answers_after(Duration::ZERO, Duration::from_millis(50));
     let (invalidated, ()) = tokio::join!(here.cache.invalidate(&scope, CHANGED, None), async {
         sleep(Duration::from_millis(20)).await;
         provider.fails_over_to(&behind).await;
@@ -166,6 +166,49 @@ async fn an_invalidation_that_a_failover_overtook_is_not_called_finished() {
     sleep(Duration::from_secs(1)).await;
     assert_eq!(here.cache.statistics().journal_length, 0);
     assert_eq!(here.reads(&scope, "newer").await, an(Outcome::Miss, "newer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_that_a_failover_overtook_is_done_again() {
+    let provider = Failover::new();
+    let here = Instance::on(&provider);
+    let scope = scope("org_a");
+    here.reads(&scope, "old").await;
+    let behind = provider.snapshot().await;
+    here.way.inject_times("pipeline", away(), 1);
+    assert!(here.cache.invalidate(&scope, CHANGED, None).await.is_err());
+    // The replay is applied within 100 ms, lost and noticed to be, and acknowledged last.
+    provider.answers_after(Duration::ZERO, Duration::from_millis(500));
+    sleep(Duration::from_millis(200)).await;
+    provider.fails_over_to(&behind).await;
+    assert_eq!(reads(&here.cache, &scope, "other", "any").await.outcome, Outcome::Bypass);
+    provider.answers_after(Duration::ZERO, Duration::ZERO);
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(here.cache.statistics().journal_length, 0);
+    assert_eq!(here.reads(&scope, "new").await, an(Outcome::Miss, "new"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_took_longer_than_making_up_for_a_failover_is_not_believed() {
+    let provider = Failover::new();
+    let here = Instance::on(&provider);
+    let scope = scope("org_a");
+    here.reads(&scope, "old").await;
+    let behind = provider.snapshot().await;
+    here.cache.invalidate(&scope, CHANGED, None).await.unwrap();
+    provider.fails_over_to(&behind).await;
+    // Asked for before anybody has noticed, answered from the revived state, and on its way until
+    // the journal is empty and everything has settled.
+    provider.answers_after(Duration::from_secs(9), Duration::ZERO);
+    let (late, ()) = tokio::join!(here.reads(&scope, "new"), async {
+        sleep(Duration::from_millis(10)).await;
+        provider.answers_after(Duration::ZERO, Duration::ZERO);
+        for _ in 0..3 {
+            sleep(Duration::from_secs(2)).await;
+            assert_eq!(here.reads(&scope, "new").await.1, "new");
+        }
+    });
+    assert_eq!(late.1, "new");
 }
 
 #[tokio::test(start_paused = true)]

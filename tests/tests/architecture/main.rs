@@ -227,3 +227,32 @@ fn the_settings_reference_names_every_setting() {
         .collect();
     assert_eq!(documented, settings);
 }
+
+/// The rights in a text of ACL rules.
+fn rights(rules: &str) -> BTreeSet<String> {
+    rules.split_whitespace().filter(|rule| rule.starts_with('+')).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_least_rights_in_the_manual_are_those_that_are_tested() {
+    let users = root().join("crates/dev-redis-cluster/src/users.rs");
+    let users = std::fs::read_to_string(users).unwrap();
+    let tested = users.split("const LEAST: &str = \"").nth(1).unwrap();
+    let tested = tested.split("\";").next().unwrap().replace('\\', " ");
+    let manual = std::fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let documented = manual.lines().find(|line| line.starts_with("on ~* &* +")).unwrap();
+    assert_eq!(rights(documented), rights(&tested));
+}
+
+#[test]
+fn the_manual_explains_every_setting_of_redis_and_the_cache() {
+    let defaults = std::fs::read_to_string(root().join("config/default.toml")).unwrap();
+    let defaults: toml::Table = defaults.parse().unwrap();
+    let manual = std::fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    for section in ["redis", "cache"] {
+        let settings = defaults.get(section).and_then(toml::Value::as_table).unwrap();
+        for key in settings.keys() {
+            assert!(manual.contains(&format!("`{section}.{key}`")), "{section}.{key}");
+        }
+    }
+}

@@ -169,6 +169,24 @@ async fn an_invalidation_that_a_failover_overtook_is_not_called_finished() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_made_up_for_and_then_lost_is_made_up_for_again() {
+    let provider = Failover::new();
+    let here = Instance::on(&provider);
+    let scope = scope("org_a");
+    here.reads(&scope, "old").await;
+    let behind = provider.snapshot().await;
+    here.way.inject_times("pipeline", away(), 1);
+    assert!(here.cache.invalidate(&scope, CHANGED, None).await.is_err());
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(here.cache.statistics().journal_length, 0);
+    provider.fails_over_to(&behind).await;
+    for _ in 0..3 {
+        assert_eq!(here.reads(&scope, "new").await.1, "new");
+        sleep(Duration::from_secs(2)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replay_that_a_failover_overtook_is_done_again() {
     let provider = Failover::new();
     let here = Instance::on(&provider);

@@ -28,7 +28,7 @@ const SEEDS: u64 = 12;
 const STEPS: usize = 1_500;
 const INSTANCES: usize = 2;
 const TENANTS: usize = 2;
-const JOBS: usize = 3;
+const JOBS: usize = 6;
 
 const LEASE: Duration = Duration::from_secs(1);
 /// Longest way to the provider, or back.

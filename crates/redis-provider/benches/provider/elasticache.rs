@@ -177,5 +177,6 @@ fn sample(csv: &str) -> Option<Sample> {
         per_second: value("rps")?,
         p50: millis("p50_latency_ms")?,
         p99: millis("p99_latency_ms")?,
+        processor: None,
     })
 }

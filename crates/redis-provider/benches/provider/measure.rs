@@ -16,6 +16,8 @@ pub(crate) struct Sample {
     pub(crate) per_second: f64,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
+    /// Time of the processors that this process used for a call, where it is known.
+    pub(crate) processor: Option<Duration>,
 }
 
 /// One of those that are compared.
@@ -49,6 +51,7 @@ where
     F: Future<Output = Result<(), RedisError>> + Send + 'static,
 {
     let (is_over, started) = (Arc::new(AtomicBool::new(false)), Instant::now());
+    let used = processor_time();
     let mut tasks = JoinSet::new();
     for number in 0..TASKS {
         let (call, is_over) = (call.clone(), Arc::clone(&is_over));
@@ -68,14 +71,25 @@ where
     while let Some(ended) = tasks.join_next().await {
         durations.append(&mut ended??);
     }
-    let elapsed = started.elapsed();
+    let (elapsed, used) = (started.elapsed(), processor_time().zip(used));
     durations.sort_unstable();
-    let calls = f64::from(u32::try_from(durations.len())?);
+    let count = u32::try_from(durations.len())?;
     Ok(Sample {
-        per_second: calls / elapsed.as_secs_f64(),
+        per_second: f64::from(count) / elapsed.as_secs_f64(),
         p50: percentile(&durations, 50),
         p99: percentile(&durations, 99),
+        processor: used.map(|(after, before)| after.saturating_sub(before) / count.max(1)),
     })
+}
+
+/// What the threads of this process have used so far; only Linux tells to the nanosecond.
+fn processor_time() -> Option<Duration> {
+    let mut nanos = 0;
+    for thread in std::fs::read_dir("/proc/self/task").ok()? {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        nanos += text.split_whitespace().next()?.parse::<u64>().ok()?;
+    }
+    Some(Duration::from_nanos(nanos))
 }
 
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
@@ -106,7 +120,8 @@ pub(crate) async fn compare(
     }
     let of_reference = samples.get(reference).cloned().unwrap_or_default();
     println!("\n{title}\n");
-    println!("| | calls/s, median (range) | ratio | p50 ms | p99 ms |\n|---|--:|--:|--:|--:|");
+    println!("| | calls/s, median (range) | ratio | p50 ms | p99 ms | client CPU, us a call |");
+    println!("|---|--:|--:|--:|--:|--:|");
     let mut ratios = Vec::new();
     for (contender, samples) in contenders.iter().zip(&samples) {
         let ratio = median(
@@ -123,8 +138,11 @@ fn print_row(name: &str, samples: &[Sample], ratio: f64) {
     let millis = |pick: fn(&Sample) -> Duration| {
         median(samples.iter().map(|sample| pick(sample).as_secs_f64() * 1000.0))
     };
+    let processor = samples.iter().filter_map(|sample| sample.processor);
+    let processor = median(processor.map(|time| time.as_secs_f64() * 1e6));
+    let processor = if processor.is_nan() { "-".to_owned() } else { format!("{processor:.1}") };
     println!(
-        "| {name} | {:.0} ({:.0} to {:.0}) | {ratio:.2} | {:.2} | {:.2} |",
+        "| {name} | {:.0} ({:.0} to {:.0}) | {ratio:.2} | {:.2} | {:.2} | {processor} |",
         median(rates()),
         rates().fold(f64::INFINITY, f64::min),
         rates().fold(0.0, f64::max),

@@ -1,8 +1,10 @@
-//! The REST adapter with and without its automatic pipelining.
+//! The REST adapter with and without its automatic pipelining, and a client without either.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use redis_provider::{RedisError, RedisProvider, SetOptions, UpstashProvider, UpstashSettings};
 use url::Url;
@@ -13,6 +15,9 @@ use crate::{Outcome, TASKS, VALUE_BYTES};
 
 /// How long bytes are kept back in each direction where a network is imitated.
 const ONE_WAY: Duration = Duration::from_millis(1);
+
+/// The limit of a call. What waits in a queue must not be cut: speed is what is measured here.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(url: &str, token: &str) -> Outcome<()> {
     let url: Url = url.parse()?;
@@ -31,8 +36,10 @@ pub(crate) async fn run(url: &str, token: &str) -> Outcome<()> {
 
 async fn side_by_side(url: &Url, token: &str, distance: &str) -> Outcome<()> {
     let contenders = [
-        contender("one request a command", url, token, Some(1)).await?,
-        contender("automatic pipelining", url, token, None).await?,
+        plain("plain reqwest, one request a command", url, token)?,
+        contender("adapter, one request a command (`batch_commands` = 1)", url, token, Some(1))
+            .await?,
+        contender("adapter, automatic pipelining", url, token, None).await?,
     ];
     let title = format!("GET of {VALUE_BYTES} bytes over REST, {TASKS} tasks, {distance}");
     compare(&title, &contenders, 0).await?;
@@ -41,8 +48,7 @@ async fn side_by_side(url: &Url, token: &str, distance: &str) -> Outcome<()> {
 
 async fn connect(url: &Url, token: &str, commands: Option<usize>) -> Outcome<UpstashProvider> {
     let mut settings = UpstashSettings::new(url.clone(), token.to_owned().into());
-    // What waits in a queue of 64 must not be cut: speed is measured here, not patience.
-    settings.command_timeout = Duration::from_secs(5);
+    settings.command_timeout = PATIENCE;
     if let Some(commands) = commands {
         settings.batch_commands = commands;
     }
@@ -56,7 +62,7 @@ async fn contender(
     commands: Option<usize>,
 ) -> Outcome<Contender> {
     let provider = Arc::new(connect(url, token, commands).await?);
-    let keys: Arc<[String]> = (0..TASKS).map(|number| format!("bench:rest:{number}")).collect();
+    let keys: Arc<[String]> = (0..TASKS).map(key).collect();
     for key in &*keys {
         let value = Bytes::from(vec![b'x'; VALUE_BYTES]);
         provider.set(key, value, SetOptions::default()).await?;
@@ -64,12 +70,42 @@ async fn contender(
     Ok(Contender::of_calls(name, move |number| {
         let (provider, keys) = (Arc::clone(&provider), Arc::clone(&keys));
         async move {
-            match provider.get(keys.get(number).map_or("", String::as_str)).await? {
-                Some(value) if value.len() == VALUE_BYTES => Ok(()),
-                _ => Err(RedisError::Protocol("not the value that was written".to_owned())),
-            }
+            let value = provider.get(keys.get(number).map_or("", String::as_str)).await?;
+            check(value.as_deref())
         }
     }))
+}
+
+/// What one writes without an adapter: as many requests at once as there are callers.
+fn plain(name: &str, url: &Url, token: &str) -> Outcome<Contender> {
+    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let (url, token): (Url, Arc<str>) = (url.clone(), token.into());
+    Ok(Contender::of_calls(name, move |number| {
+        let (client, url, token) = (client.clone(), url.clone(), Arc::clone(&token));
+        async move {
+            let request = client
+                .post(url)
+                .bearer_auth(token)
+                .header("Upstash-Encoding", "base64")
+                .json(&["GET", &key(number)]);
+            let failed = |error: reqwest::Error| RedisError::Unavailable(error.to_string());
+            let answer = request.send().await.map_err(failed)?;
+            let body: serde_json::Value = answer.json().await.map_err(failed)?;
+            let text = body.get("result").and_then(serde_json::Value::as_str);
+            check(text.and_then(|text| BASE64_STANDARD.decode(text).ok()).as_deref())
+        }
+    }))
+}
+
+fn key(number: usize) -> String {
+    format!("bench:rest:{number}")
+}
+
+fn check(value: Option<&[u8]>) -> Result<(), RedisError> {
+    match value {
+        Some(value) if value.len() == VALUE_BYTES => Ok(()),
+        _ => Err(RedisError::Protocol("not the value that was written".to_owned())),
+    }
 }
 
 /// The median time of calls that nobody else makes.
@@ -78,7 +114,7 @@ async fn single_call(url: &Url, token: &str) -> Outcome<Duration> {
     let mut seconds = Vec::new();
     for _ in 0..100 {
         let started = Instant::now();
-        provider.get("bench:rest:0").await?;
+        provider.get(&key(0)).await?;
         seconds.push(started.elapsed().as_secs_f64());
     }
     provider.close().await;

@@ -2,6 +2,7 @@
 
 pub mod contract;
 mod faulty;
+pub mod fuzz;
 mod recording;
 
 pub use faulty::{Fault, FaultyRedis};

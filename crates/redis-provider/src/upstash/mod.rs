@@ -15,6 +15,8 @@ mod batch;
 mod core;
 mod encode;
 mod errors;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod health;
 mod pipeline;
 mod probe;

@@ -233,8 +233,8 @@ impl Driver {
             850..950 => drop(self.tasks.spawn(world.writes(at, tenant, job, random))),
             950..962 => self.breaks(at),
             962..980 => self.heals(at),
-            980..986 => self.snapshot = (Instant::now(), world.provider.snapshot().await),
-            986..990 => self.fails_over().await,
+            980..982 => self.snapshot = (Instant::now(), world.provider.snapshot().await),
+            982..990 => self.fails_over().await,
             _ => {
                 let pause = self.random.random_range(0..1_500);
                 sleep(Duration::from_millis(pause)).await;

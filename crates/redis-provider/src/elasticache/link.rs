@@ -1,79 +1,133 @@
-//! The connection that calls share, kept up by one task.
+//! One connection to one node, which calls share, kept up by one task.
 //!
 //! The client library can reconnect by itself, but then a half-open connection may go unnoticed
 //! and a fatal error ends it for good. Here a client is used for the life of one connection; when
 //! that ends, or answers nothing for too long, the task makes the next one.
 
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use fred::clients::{Client, WithOptions};
-use fred::error::Error;
+use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
-use fred::types::ConnectHandle;
-use fred::types::config::Options;
+use fred::types::config::{Options, Server};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
-use super::credentials::CredentialError;
-use super::errors::{Access, from_client, is_wrong_server};
-use super::settings::Plan;
+use super::connection::{Connection, connect_client, renew, say_goodbye};
+use super::errors::{Access, Failure, is_reply, is_wrong_server};
+use super::pulse::Pulse;
+use super::settings::{Address, Plan};
 use crate::backoff::Backoff;
 use crate::error::RedisError;
 
-/// How often an idle connection is asked whether it is there.
+/// How often an idle connection is asked whether it is there, and one that fell silent.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+const QUICK_HEARTBEAT: Duration = Duration::from_millis(100);
 /// A connection that answers nothing for this long is given up.
 const SILENCE_LIMIT: Duration = Duration::from_secs(3);
 /// A connection that held this long was a good one: the next wait is short again.
 const GOOD_LIFE: Duration = Duration::from_secs(10);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Short, because the client library ends a connection at each `CLUSTERDOWN`: this is how late a
+/// cluster that is well again may be noticed.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// Added to the library's own time limit before the call is given up without it.
 const GRACE: Duration = Duration::from_millis(50);
-/// The longest that saying goodbye may take.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// A call that is given up by its caller before this says nothing about the connection.
+const PATIENCE: Duration = Duration::from_millis(150);
 
 /// A client whose commands are sent once, and only while it is connected.
 pub(super) type Sender = WithOptions<Client>;
 
+/// What links tell everybody else.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    interruptions: AtomicU64,
+    doubt: Notify,
+}
+
+impl Signals {
+    /// Acknowledged writes may have been lost. To be called before anything is answered from the
+    /// state without them.
+    pub(super) fn interrupt(&self) {
+        self.interruptions.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn interruptions(&self) -> u64 {
+        self.interruptions.load(Ordering::SeqCst)
+    }
+
+    /// The map of the cluster may be out of date.
+    pub(super) fn doubt(&self) {
+        self.doubt.notify_one();
+    }
+
+    pub(super) async fn doubted(&self) {
+        self.doubt.notified().await;
+    }
+}
+
+/// Where a node is and what it is at the moment.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) address: Address,
+    /// `single` or `cluster`, for the log.
+    pub(super) mode: &'static str,
+    pub(super) is_primary: AtomicBool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Untried,
+    Up,
+    Down,
+}
+
 pub(super) struct Link {
-    plan: Plan,
+    plan: Arc<Plan>,
+    place: Arc<Place>,
+    signals: Arc<Signals>,
     current: RwLock<Option<Sender>>,
     last_error: Mutex<Option<String>>,
-    last_answer: Mutex<Instant>,
-    doubt: Notify,
-    is_up: watch::Sender<bool>,
+    pulse: Pulse,
+    wrong_server: Notify,
+    state: watch::Sender<State>,
 }
 
 impl Link {
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, place: Arc<Place>, signals: Arc<Signals>) -> Self {
         Self {
             plan,
+            place,
+            signals,
             current: RwLock::new(None),
             last_error: Mutex::new(None),
-            last_answer: Mutex::new(Instant::now()),
-            doubt: Notify::new(),
-            is_up: watch::Sender::new(false),
+            pulse: Pulse::new(),
+            wrong_server: Notify::new(),
+            state: watch::Sender::new(State::Untried),
         }
     }
 
-    pub(super) const fn plan(&self) -> &Plan {
-        &self.plan
+    /// Waits for the end of the first attempt to connect.
+    pub(super) async fn wait_until_tried(&self) {
+        let mut state = self.state.subscribe();
+        // The sender lives as long as this does.
+        let _state = state.wait_for(|state| *state != State::Untried).await;
     }
 
-    /// Waits for the first connection, but no longer than one attempt may take.
-    pub(super) async fn wait_until_up(&self) {
-        let mut is_up = self.is_up.subscribe();
-        let limit = self.plan.connect_timeout;
-        // Not to be connected yet is no error: calls say so while it lasts.
-        let _up_or_not = tokio::time::timeout(limit, is_up.wait_for(|is_up| *is_up)).await;
+    /// Whether it is connected and answers, as far as is known.
+    pub(super) fn is_usable(&self) -> bool {
+        *self.state.borrow() == State::Up && !self.pulse.is_silent()
     }
 
     /// The client to send by, or why there is none.
     pub(super) fn sender(&self) -> Result<Sender, RedisError> {
+        if self.pulse.is_silent() {
+            return Err(RedisError::Unavailable("the node does not answer".to_owned()));
+        }
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.clone().ok_or_else(|| {
             let error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,47 +135,50 @@ impl Link {
         })
     }
 
-    /// Runs one call by its deadline and gives its error a meaning.
-    pub(super) async fn call<T>(
+    /// Runs one call by its deadline, and takes note of whether there was an answer.
+    pub(super) async fn run<T>(
         &self,
-        access: Access,
+        deadline: Instant,
         call: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, RedisError> {
-        match tokio::time::timeout(self.plan.command_timeout + GRACE, call).await {
-            Err(_) => Err(access.timeout()),
-            Ok(answer) => self.understand(access, answer),
-        }
-    }
-
-    /// Gives an answer its meaning, and takes note that there was one.
-    pub(super) fn understand<T>(
-        &self,
-        access: Access,
-        answer: Result<T, Error>,
-    ) -> Result<T, RedisError> {
-        let answer = answer.map_err(|error| {
-            if is_wrong_server(&error) {
-                self.doubt.notify_one();
-            }
-            from_client(&error, access)
-        });
-        if matches!(answer, Ok(_) | Err(RedisError::Rejected(_))) {
-            *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    ) -> Result<T, Error> {
+        let mut waiting = Waiting { link: self, since: Instant::now(), is_over: false };
+        let Ok(answer) = tokio::time::timeout_at(deadline + GRACE, call).await else {
+            return Err(Error::new(ErrorKind::Timeout, "no answer in time"));
+        };
+        waiting.is_over = !matches!(&answer, Err(error) if *error.kind() == ErrorKind::Timeout);
+        if answer.is_ok() {
+            self.pulse.note_answer();
         }
         answer
+    }
+
+    /// Gives the error of a command its meaning.
+    pub(super) fn understand(&self, error: &Error, access: Access) -> Failure {
+        if is_reply(error) {
+            self.pulse.note_answer();
+        }
+        if is_wrong_server(error) {
+            self.wrong_server.notify_one();
+            self.signals.doubt();
+        }
+        Failure::from_client(error, access)
     }
 
     /// Keeps a connection until stopped.
     pub(super) async fn keep_up(&self, stop: CancellationToken) {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        let mut was_up = false;
         loop {
-            let attempt = stop.run_until_cancelled(self.connect()).await;
-            match attempt {
+            let server = Server::new(&*self.place.address.host, self.place.address.port);
+            let attempt = connect_client(&self.plan, server);
+            match stop.run_until_cancelled(attempt).await {
                 None => return,
-                Some(Err(error)) => self.note_error(&error),
-                Some(Ok((client, connection))) => {
+                Some(Err(error)) => self.note_failure(&error),
+                Some(Ok(connection)) => {
                     let since = Instant::now();
-                    self.use_until_lost(&client, connection, &stop).await;
+                    self.publish(&connection.client, was_up);
+                    was_up = true;
+                    self.use_until_lost(connection, &stop).await;
                     if since.elapsed() > GOOD_LIFE {
                         backoff.reset();
                     }
@@ -134,120 +191,110 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<(Client, AbortOnDropHandle<Result<(), Error>>), Error> {
-        let plan = &self.plan;
-        let login = plan.credentials.fetch().await.map_err(|error| no_credentials(&error))?;
-        let client = Client::new(
-            plan.config(plan.server(), login.as_ref()),
-            Some(plan.performance()),
-            Some(plan.connection()),
-            None,
-        );
-        let connection = establish(&client, plan.connect_timeout).await?;
-        Ok((client, connection))
-    }
-
-    async fn use_until_lost(
-        &self,
-        client: &Client,
-        connection: AbortOnDropHandle<Result<(), Error>>,
-        stop: &CancellationToken,
-    ) {
+    fn publish(&self, client: &Client, was_up: bool) {
+        if was_up && self.place.is_primary.load(Ordering::SeqCst) {
+            self.signals.interrupt();
+        }
         let options = Options {
             max_attempts: Some(1),
             timeout: Some(self.plan.command_timeout),
             fail_fast: true,
             ..Options::default()
         };
-        let sender = client.with_options(&options);
-        *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.set_current(Some(sender.clone()));
-        tracing::info!(address = %self.plan.address(), "connected to Redis");
-        let mut connection = connection;
-        tokio::select! {
-            () = stop.cancelled() => {}
-            ended = &mut connection => match ended {
-                Ok(Err(error)) => self.note_error(&error),
-                Ok(Ok(())) | Err(_) => self.note("the connection ended"),
-            },
-            () = self.doubt.notified() => self.note("the server became a replica"),
-            () = self.listen_for_silence(&sender) => self.note("the server does not answer"),
+        self.pulse.note_answer();
+        self.set_current(Some(client.with_options(&options)));
+        let (address, mode) = (&self.place.address, self.place.mode);
+        let tls = self.plan.tls.is_some();
+        if was_up {
+            tracing::info!(%address, tls, mode, "reconnected to Redis");
+            // It may have come back as something else.
+            self.signals.doubt();
+        } else {
+            tracing::info!(%address, tls, mode, "connected to Redis");
         }
+    }
+
+    async fn use_until_lost(&self, connection: Connection<Client>, stop: &CancellationToken) {
+        let Connection { client, mut running, renew_after } = connection;
+        let reason = tokio::select! {
+            () = stop.cancelled() => None,
+            ended = &mut running => Some(match ended {
+                Ok(Err(error)) => error.to_string(),
+                Ok(Ok(())) | Err(_) => "the connection ended".to_owned(),
+            }),
+            () = self.wrong_server.notified() => Some("the server became a replica".to_owned()),
+            () = self.listen_for_silence(&client) => Some("the server does not answer".to_owned()),
+            () = renew(&client, &self.plan, renew_after) => None,
+        };
         self.set_current(None);
-        say_goodbye(client).await;
+        let address = &self.place.address;
+        match reason {
+            None => {
+                tracing::info!(%address, "disconnected from Redis");
+                say_goodbye(&client).await;
+            }
+            Some(reason) => {
+                tracing::warn!(%address, reason, "disconnected from Redis");
+                *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+                self.signals.doubt();
+            }
+        }
     }
 
     /// Ends when nothing was answered for too long, the heartbeat included.
-    async fn listen_for_silence(&self, sender: &Sender) {
+    async fn listen_for_silence(&self, client: &Client) {
         loop {
-            tokio::time::sleep(HEARTBEAT).await;
-            let heartbeat = tokio::time::timeout(HEARTBEAT, sender.ping::<()>(None)).await;
-            if matches!(heartbeat, Ok(Ok(()))) {
-                continue;
+            if self.pulse.is_silent() {
+                tokio::time::sleep(QUICK_HEARTBEAT).await;
+            } else {
+                let _silent = tokio::time::timeout(HEARTBEAT, self.pulse.silent()).await;
             }
-            let last = *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.elapsed() > SILENCE_LIMIT {
-                return;
+            match tokio::time::timeout(HEARTBEAT, client.ping::<()>(None)).await {
+                Ok(Ok(())) => self.pulse.note_answer(),
+                Ok(Err(error)) if is_reply(&error) => self.pulse.note_answer(),
+                Ok(Err(_)) | Err(_) if self.pulse.silence() > SILENCE_LIMIT => return,
+                Ok(Err(_)) | Err(_) => {}
             }
         }
     }
 
     fn set_current(&self, sender: Option<Sender>) {
-        let is_up = sender.is_some();
+        let state = if sender.is_some() { State::Up } else { State::Down };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = sender;
-        self.is_up.send_replace(is_up);
-    }
-
-    fn note_error(&self, error: &Error) {
-        self.note(&error.to_string());
+        self.state.send_replace(state);
     }
 
     /// Repeated attempts mostly fail for the same reason; it is logged once.
-    fn note(&self, reason: &str) {
+    fn note_failure(&self, error: &Error) {
+        let reason = error.to_string();
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.as_deref() != Some(reason) || *self.is_up.borrow() {
-            tracing::warn!(address = %self.plan.address(), reason, "not connected to Redis");
+        if last.as_deref() != Some(&reason) {
+            tracing::warn!(address = %self.place.address, reason, "cannot connect to Redis");
         }
-        *last = Some(reason.to_owned());
+        *last = Some(reason);
+        drop(last);
+        self.state.send_replace(State::Down);
     }
 }
 
-pub(super) fn no_credentials(error: &CredentialError) -> Error {
-    Error::new(fred::error::ErrorKind::Auth, error.to_string())
+/// A call on its way. Callers have limits of their own and may give it up, so that it has no
+/// answer is noticed where it is dropped.
+struct Waiting<'a> {
+    link: &'a Link,
+    since: Instant,
+    is_over: bool,
 }
 
-/// Connects a client; what runs it ends with the handle.
-pub(super) async fn establish<C: ClientLike>(
-    client: &C,
-    limit: Duration,
-) -> Result<AbortOnDropHandle<Result<(), Error>>, Error> {
-    let handle: ConnectHandle = client.connect();
-    let mut connection = AbortOnDropHandle::new(handle);
-    let connected = async {
-        // The library's own wait can miss an event that comes while it begins to wait.
-        while !client.is_connected() {
-            let slice = Duration::from_millis(20);
-            if let Ok(result) = tokio::time::timeout(slice, client.wait_for_connect()).await {
-                return result;
-            }
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let patience = PATIENCE.min(self.link.plan.command_timeout / 2);
+        if self.is_over || self.since.elapsed() < patience {
+            return;
         }
-        Ok(())
-    };
-    let timed_out = || Error::new(fred::error::ErrorKind::Timeout, "connecting took too long");
-    tokio::select! {
-        result = tokio::time::timeout(limit, connected) => match result {
-            Ok(connected) => connected?,
-            Err(_) => return Err(timed_out()),
-        },
-        ended = &mut connection => match ended {
-            Ok(Err(error)) => return Err(error),
-            Ok(Ok(())) | Err(_) => return Err(Error::new(fred::error::ErrorKind::IO, "closed")),
-        },
+        if self.link.pulse.note_unanswered() {
+            let address = &self.link.place.address;
+            tracing::warn!(%address, "a Redis node does not answer; its calls fail at once");
+            self.link.signals.doubt();
+        }
     }
-    Ok(connection)
-}
-
-pub(super) async fn say_goodbye<C: ClientLike>(client: &C) {
-    // The connection is dropped right afterwards, whatever the server says.
-    let _said_or_not = tokio::time::timeout(GOODBYE, client.quit()).await;
 }

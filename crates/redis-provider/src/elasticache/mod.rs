@@ -1,92 +1,126 @@
-//! The adapter for Amazon ElastiCache, or any Redis 6 or Valkey server, over RESP3.
+//! The adapter for Amazon ElastiCache, or any Redis 6 or Valkey server, over RESP3: a cluster or
+//! a single server.
 //!
-//! Built for one node. Commands go over one multiplexed connection, each once; several keys are
-//! several single-key commands in one pipeline, which a cluster takes as well. There is a second
+//! ```text
+//! mod        the port's calls                     contact     the first word with a server
+//! dispatch   commands, batches, redirections      diagnosis   what is wrong with the settings
+//! router     nodes, and who owns which slot       topology    CLUSTER SLOTS, read strictly
+//! refresh    keeps that map fresh                 view        one moment's knowledge
+//! node       a server: one or more links          scan        a walk over all shards
+//! link       a connection, kept up for ever       subscription   messages, and when some are lost
+//! ```
+//!
+//! The client library is used for single connections only; which node a command goes to is
+//! decided here. Its own cluster mode stops all shards when one node dies, and sends commands
+//! again of which nobody knows whether they were executed.
+//!
+//! Several keys are several single-key commands in one pipeline for each node. There is a second
 //! reason not to use `MGET`: the client library takes an array of three or four whose first
 //! element reads `subscribe` for news of a subscription, swallows it, and from then on gives every
 //! caller the answer to somebody else's command.
 
+mod batch;
+mod connection;
+mod contact;
 mod credentials;
+mod diagnosis;
+mod dispatch;
 mod errors;
 mod link;
+mod node;
+mod pulse;
+mod refresh;
 mod request;
+mod router;
+mod scan;
 mod settings;
 mod subscription;
 mod tls;
+mod topology;
 mod values;
+mod view;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fred::error::{Error, ErrorKind};
-use fred::interfaces::{ClientLike, FredResult, PubsubInterface};
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::interfaces::{ClientLike, PubsubInterface};
+use fred::types::Value;
+use futures_util::future::{join_all, try_join_all};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::contact::discover;
 pub use self::credentials::{CredentialError, CredentialSource, Credentials, Login};
-use self::errors::{Access, from_client};
-use self::link::Link;
+use self::diagnosis::Trouble;
+use self::errors::{Access, Failure};
+use self::node::Node;
 use self::request::Request;
+use self::router::Router;
 use self::settings::Plan;
 pub use self::settings::{ClusterMode, ElastiCacheSettings};
 use self::subscription::Feed;
 pub use self::tls::TlsSettings;
 use crate::dialect;
 use crate::error::RedisError;
-use crate::limits::{self, ttl_millis};
+use crate::limits;
 use crate::misconfiguration::ConnectError;
 use crate::port::{
     Command, RedisProvider, Reply, ScanCursor, ScanPage, Script, ScriptReply, ServerInfo,
-    SetOptions, Subscription,
+    SetOptions, Subscription, Topology,
 };
 use crate::script;
-
-/// Keys that the server looks at for a page of a scan.
-const SCAN_COUNT: &str = "500";
-
-/// Makes the counter with its time to live in one step, so that none is left without one. The
-/// answer is text, because Lua's numbers are doubles.
-const INCREMENT: &str = "\
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('SET', KEYS[1], '0', 'PX', ARGV[2])
-end
-redis.call('INCRBY', KEYS[1], ARGV[1])
-return redis.call('GET', KEYS[1])";
 
 /// The adapter for ElastiCache.
 ///
 /// It works without a server: calls then fail at once, and it connects by itself when there is
-/// one. Two kinds of tasks run for it, one for the connection and one for each subscription; they
-/// end with [`close`](Self::close) or when the provider is dropped.
+/// one. Tasks run for it, one for each connection, one for the map of the cluster and one for each
+/// subscription; they end with [`close`](Self::close) or when the provider is dropped.
 ///
 /// A call takes at most the command timeout and 50 ms; a subscription at most the connect timeout
-/// and three command timeouts.
+/// and three command timeouts. A node that does not answer costs calls for its own slots only, and
+/// after a few of them those fail at once.
 pub struct ElastiCacheProvider {
-    link: Arc<Link>,
+    router: Arc<Router>,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
 
 impl ElastiCacheProvider {
-    /// Checks the settings and begins to connect; waits for the connection for one attempt's time
-    /// at most, and goes on without it.
+    /// Checks the settings and begins to connect; waits for the connections for the connect
+    /// timeout at most, and goes on without them. What waiting will not mend is an error: a
+    /// password that is refused, a certificate that is not trusted, a cluster where a single
+    /// server was expected.
     ///
     /// Must be called within a tokio runtime.
     pub async fn connect(settings: &ElastiCacheSettings) -> Result<Self, ConnectError> {
-        let link = Arc::new(Link::new(Plan::from_settings(settings)?));
+        let plan = Plan::from_settings(settings)?;
+        let until = Instant::now() + plan.connect_timeout;
+        let discovered = tokio::time::timeout_at(until, discover(&plan, true)).await;
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let (kept, token) = (Arc::clone(&link), stop.clone());
-        tracker.spawn(async move { kept.keep_up(token).await });
-        let provider = Self { link, tracker, stop };
-        provider.link.wait_until_up().await;
+        let router = Arc::new(Router::new(plan, tracker.clone(), stop.clone()));
+        let provider = Self { router: Arc::clone(&router), tracker, stop };
+        match discovered {
+            Ok(Ok(found)) => router.adopt(found),
+            Ok(Err(Trouble::Wrong(wrong))) => return Err(wrong.into()),
+            Ok(Err(away @ Trouble::Away(_))) => router.note_trouble(&away),
+            Err(_) => {
+                let slow = "connecting to Redis took too long".to_owned();
+                router.note_trouble(&Trouble::Away(slow));
+            }
+        }
+        provider.tracker.spawn(refresh::keep_fresh(Arc::clone(&router)));
+        let view = router.view();
+        let primaries = join_all(view.primaries().map(|node| node.wait_until_tried()));
+        // Not to be connected yet is no error: calls say so while it lasts.
+        let _tried_or_not = tokio::time::timeout_at(until, primaries).await;
         Ok(provider)
     }
 
-    /// Ends every subscription and the connection, and waits for their tasks. Later calls fail.
+    /// Ends every subscription and the connections, and waits for their tasks. Later calls fail.
     pub async fn close(&self) {
         self.stop.cancel();
         self.tracker.close();
@@ -95,42 +129,39 @@ impl ElastiCacheProvider {
 
     /// Runs one command.
     async fn run(&self, request: Request<'_>) -> Result<Reply, RedisError> {
-        let sender = self.link.sender()?;
-        let answer = self.link.call(request.access(), request.send(&sender)).await?;
-        request.reply(answer)
+        request.reply(self.router.run(request).await?)
     }
 
-    /// Runs commands in one round trip and answers each.
-    async fn run_all(
+    /// Runs commands and answers each.
+    async fn run_all(&self, requests: &[Request<'_>]) -> Vec<Result<Reply, RedisError>> {
+        let answers = self.router.run_all(requests).await;
+        answers.into_iter().zip(requests).map(|(answer, request)| request.reply(answer?)).collect()
+    }
+
+    /// Asks all primaries at once; an error where one does not answer.
+    async fn ask_primaries<T, F>(
         &self,
-        requests: &[Request<'_>],
-    ) -> Result<Vec<Result<Reply, RedisError>>, RedisError> {
-        let is_read = requests.iter().all(|request| request.access() == Access::Read);
-        let access = if is_read { Access::Read } else { Access::Write };
-        let answers = self.link.call(access, self.send_all(requests)).await?;
-        let replies = answers.into_iter().zip(requests).map(|(answer, request)| {
-            request.reply(self.link.understand(request.access(), answer)?)
-        });
-        Ok(replies.collect())
-    }
-
-    /// A failure of the whole comes from the library as a single answer.
-    async fn send_all(&self, requests: &[Request<'_>]) -> FredResult<Vec<FredResult<Value>>> {
-        let sender = self.link.sender().map_err(|_| Error::new(ErrorKind::Routing, "no client"))?;
-        let pipeline = sender.pipeline().with_options(sender.options());
-        for request in requests {
-            request.send(&pipeline).await?;
+        ask: impl Fn(Arc<Node>, Instant) -> F,
+    ) -> Result<Vec<T>, RedisError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let view = self.router.view();
+        if view.is_unknown() {
+            return Err(self.router.unknown());
         }
-        let mut answers = pipeline.try_all::<Value>().await;
-        let is_whole = answers.len() == requests.len();
-        match answers.pop() {
-            Some(Err(error)) if !is_whole || !errors::is_reply(&error) => Err(error),
-            Some(last) if is_whole => {
-                answers.push(last);
-                Ok(answers)
-            }
-            _ if requests.is_empty() => Ok(Vec::new()),
-            _ => Err(Error::new(ErrorKind::Protocol, "too few answers to a pipeline")),
+        let deadline = Instant::now() + self.router.plan().command_timeout;
+        let answers = view.primaries().map(|node| ask(Arc::clone(node), deadline));
+        try_join_all(answers).await.map_err(told)
+    }
+}
+
+/// What a caller is told of a failure that is not followed.
+fn told(failure: Failure) -> RedisError {
+    match failure {
+        Failure::Error(error) => error,
+        Failure::Moved(_) | Failure::Ask(_) | Failure::TryAgain => {
+            RedisError::Protocol("a redirection of a command without a key".to_owned())
         }
     }
 }
@@ -145,7 +176,7 @@ impl fmt::Debug for ElastiCacheProvider {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("ElastiCacheProvider")
-            .field("plan", self.link.plan())
+            .field("plan", self.router.plan())
             .finish_non_exhaustive()
     }
 }
@@ -184,8 +215,7 @@ impl RedisProvider for ElastiCacheProvider {
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>, RedisError> {
         limits::check_keys(keys)?;
         let requests: Vec<_> = keys.iter().map(|key| Request::Get(key)).collect();
-        let replies = self.run_all(&requests).await?;
-        replies.into_iter().map(|reply| value(reply?)).collect()
+        self.run_all(&requests).await.into_iter().map(|reply| value(reply?)).collect()
     }
 
     async fn set(&self, key: &str, value: Bytes, options: SetOptions) -> Result<bool, RedisError> {
@@ -196,11 +226,7 @@ impl RedisProvider for ElastiCacheProvider {
     async fn delete_many(&self, keys: &[&str]) -> Result<u64, RedisError> {
         limits::check_keys(keys)?;
         let requests: Vec<_> = keys.iter().map(|key| Request::Unlink(key)).collect();
-        let mut deleted = 0;
-        for reply in self.run_all(&requests).await? {
-            deleted += u64::from(applied(&reply?)?);
-        }
-        Ok(deleted)
+        batch::count_deleted(self.run_all(&requests).await)
     }
 
     async fn expire(&self, key: &str, ttl: Duration) -> Result<bool, RedisError> {
@@ -210,24 +236,15 @@ impl RedisProvider for ElastiCacheProvider {
 
     async fn increment(&self, key: &str, by: i64, ttl: Duration) -> Result<i64, RedisError> {
         limits::check_key(key)?;
-        let sender = self.link.sender()?;
-        let arguments = [by.to_string(), ttl_millis(ttl).to_string()].map(Bytes::from);
-        let call = request::evaluate(&sender, INCREMENT, key, arguments.into_iter());
-        values::counter(self.link.call(Access::Write, call).await?)
+        match self.run(Request::Increment(key, by, ttl)).await? {
+            Reply::Script(ScriptReply::Integer(count)) => Ok(count),
+            other => Err(mismatch(&other)),
+        }
     }
 
     async fn scan(&self, prefix: &str, cursor: ScanCursor) -> Result<ScanPage, RedisError> {
         limits::check_prefix(prefix)?;
-        let cursor = if cursor == ScanCursor::START { "0".to_owned() } else { cursor.0 };
-        if cursor.len() > 20 || !cursor.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(RedisError::Rejected("a cursor of another scan".to_owned()));
-        }
-        let pattern = dialect::prefix_pattern(prefix);
-        let arguments = vec![cursor.as_str(), "MATCH", &pattern, "COUNT", SCAN_COUNT];
-        let command = CustomCommand::new_static("SCAN", ClusterHash::Random, false);
-        let sender = self.link.sender()?;
-        let answer = self.link.call(Access::Read, sender.custom(command, arguments)).await?;
-        values::scan_page(answer, prefix)
+        self.router.scan(prefix, &cursor).await
     }
 
     async fn evaluate(
@@ -246,38 +263,55 @@ impl RedisProvider for ElastiCacheProvider {
 
     async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), RedisError> {
         limits::check_message(topic, &payload)?;
-        let sender = self.link.sender()?;
-        let call = sender.publish::<Value, _, _>(topic, payload);
-        let receivers = self.link.call(Access::Write, call).await?;
+        let node = self.router.speaker(topic).ok_or_else(|| self.router.unreachable())?;
+        let deadline = Instant::now() + self.router.plan().command_timeout;
+        let publish =
+            async move |sender: link::Sender| sender.publish::<Value, _, _>(topic, payload).await;
+        let receivers = node.call(Access::Write, deadline, publish).await.map_err(told)?;
         values::integer(&receivers, "PUBLISH").map(drop)
     }
 
     async fn subscribe(&self, topics: &[&str]) -> Result<Subscription, RedisError> {
         limits::check_topics(topics)?;
         if self.stop.is_cancelled() {
-            return Err(RedisError::Unavailable("the provider is closed".to_owned()));
+            return Err(self.router.unreachable());
         }
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let feed = Feed::open(self.link.plan(), topics)
-            .await
-            .map_err(|error| from_client(&error, Access::Read))?;
+        let feed = Feed::open(Arc::clone(&self.router), topics).await?;
         let (stream, task) = feed.into_stream(self.stop.clone());
         self.tracker.spawn(task);
         Ok(stream)
     }
 
     async fn ping(&self) -> Result<Duration, RedisError> {
-        let sender = self.link.sender()?;
         let started = Instant::now();
-        self.link.call(Access::Read, sender.ping::<Value>(None)).await?;
+        self.ask_primaries(async |node, deadline| {
+            let ping = async |sender: link::Sender| sender.ping::<Value>(None).await;
+            node.call(Access::Read, deadline, ping).await
+        })
+        .await?;
         Ok(started.elapsed())
     }
 
     async fn info(&self) -> Result<ServerInfo, RedisError> {
-        let sender = self.link.sender()?;
-        let answer = self.link.call(Access::Read, sender.info::<Value>(None)).await?;
-        let text = values::optional_bytes(answer, "INFO")?.unwrap_or_default();
-        Ok(dialect::server_info(&String::from_utf8_lossy(&text)))
+        let answers = self.ask_primaries(async |node, deadline| {
+            let info = async |sender: link::Sender| sender.info::<Value>(None).await;
+            node.call(Access::Read, deadline, info).await
+        });
+        let mut infos = Vec::new();
+        for answer in answers.await? {
+            let text = values::optional_bytes(answer, "INFO")?.unwrap_or_default();
+            infos.push(dialect::server_info(&String::from_utf8_lossy(&text)));
+        }
+        let view = self.router.view();
+        let replicas = view.nodes().filter(|placed| placed.primary.is_some()).count();
+        let topology = if view.is_cluster {
+            Topology::Cluster { primaries: infos.len(), replicas }
+        } else {
+            Topology::Single
+        };
+        let is_encrypted = self.router.plan().tls.is_some();
+        Ok(ServerInfo { topology, is_encrypted, ..batch::sum(infos) })
     }
 
     async fn pipeline(
@@ -293,11 +327,19 @@ impl RedisProvider for ElastiCacheProvider {
             .filter(|(_, check)| check.is_ok())
             .map(|(command, _)| Request::from_command(command))
             .collect();
-        let mut replies = self.run_all(&requests).await?.into_iter();
+        let replies = self.run_all(&requests).await;
+        if let Some(error) = batch::failure_of_all(&replies) {
+            return Err(error);
+        }
+        let mut replies = replies.into_iter();
         let missing = || Err(RedisError::Protocol("too few answers to a pipeline".to_owned()));
         Ok(checks
             .into_iter()
             .map(|check| check.and_then(|()| replies.next().unwrap_or_else(missing)))
             .collect())
+    }
+
+    fn interruptions(&self) -> u64 {
+        self.router.signals().interruptions()
     }
 }

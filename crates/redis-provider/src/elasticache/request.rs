@@ -11,7 +11,7 @@ use super::errors::Access;
 use super::values;
 use crate::error::RedisError;
 use crate::limits::ttl_millis;
-use crate::port::{Command, Condition, Expiry, Reply, Script, SetOptions};
+use crate::port::{Command, Condition, Expiry, Reply, Script, ScriptReply, SetOptions};
 
 /// A command over a single key.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,17 @@ pub(super) enum Request<'a> {
     Unlink(&'a str),
     Expire(&'a str, Duration),
     Script(Script, &'a str, &'a [Bytes]),
+    Increment(&'a str, i64, Duration),
 }
+
+/// Makes the counter with its time to live in one step, so that none is left without one. The
+/// answer is text, because Lua's numbers are doubles.
+const INCREMENT: &str = "\
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('SET', KEYS[1], '0', 'PX', ARGV[2])
+end
+redis.call('INCRBY', KEYS[1], ARGV[1])
+return redis.call('GET', KEYS[1])";
 
 impl<'a> Request<'a> {
     /// A command that was checked.
@@ -44,6 +54,17 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The slot of its key.
+    pub(super) fn slot(&self) -> u16 {
+        let (Self::Get(key)
+        | Self::Set(key, ..)
+        | Self::Unlink(key)
+        | Self::Expire(key, _)
+        | Self::Script(_, key, _)
+        | Self::Increment(key, ..)) = self;
+        redis_keyslot(key.as_bytes())
+    }
+
     /// Sends it by a client, or puts it in a pipeline.
     pub(super) async fn send<C: KeysInterface>(self, client: &C) -> FredResult<Value> {
         match self {
@@ -57,6 +78,10 @@ impl<'a> Request<'a> {
             Self::Script(script, key, arguments) => {
                 evaluate(client, script.lua(), key, arguments.iter().cloned()).await
             }
+            Self::Increment(key, by, ttl) => {
+                let arguments = [by.to_string(), ttl_millis(ttl).to_string()].map(Bytes::from);
+                evaluate(client, INCREMENT, key, arguments.into_iter()).await
+            }
         }
     }
 
@@ -68,13 +93,17 @@ impl<'a> Request<'a> {
             Self::Unlink(_) => values::flag(&answer, "UNLINK").map(Reply::Applied),
             Self::Expire(..) => values::flag(&answer, "PEXPIRE").map(Reply::Applied),
             Self::Script(..) => values::script_reply(answer).map(Reply::Script),
+            Self::Increment(..) => {
+                let count = values::counter(answer)?;
+                Ok(Reply::Script(ScriptReply::Integer(count)))
+            }
         }
     }
 }
 
 /// Runs a script over one key, always by its text: half a kilobyte, but never a second attempt,
 /// which in a pipeline would come after the commands that follow.
-pub(super) async fn evaluate<C: KeysInterface>(
+async fn evaluate<C: KeysInterface>(
     client: &C,
     lua: &'static str,
     key: &str,
@@ -103,4 +132,32 @@ fn translate(options: SetOptions) -> (Option<Expiration>, Option<Existence>) {
 
 fn signed_millis(ttl: Duration) -> i64 {
     i64::try_from(ttl_millis(ttl)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn slots_are_those_of_the_servers(key in "[{}a-z\u{e9}]{1,12}") {
+            let expected = dev_redis_cluster::slot_of_key(key.as_bytes());
+            prop_assert_eq!(Request::Get(&key).slot(), expected);
+        }
+    }
+
+    #[test]
+    fn a_hash_tag_decides_the_slot() {
+        let slot = |key| Request::Get(key).slot();
+        // The slots that `CLUSTER KEYSLOT` of Redis 7.0 answers.
+        assert_eq!(slot("123456789"), 0x31c3);
+        assert_eq!(slot("foo"), 12182);
+        assert_eq!(slot("x{foo}y"), slot("foo"));
+        assert_eq!(slot("{foo}{bar}"), slot("foo"));
+        assert_eq!(slot("{}foo"), Request::Unlink("{}foo").slot());
+        assert_ne!(slot("{}foo"), slot("foo"));
+        assert_eq!(slot("{{foo}}"), slot("{foo"));
+    }
 }

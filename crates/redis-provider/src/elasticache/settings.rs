@@ -127,7 +127,10 @@ impl Plan {
         if let Some(fault) = fault(settings) {
             return Err(ConnectError::Settings(fault.to_owned()));
         }
-        let seeds = settings.seeds.iter().map(|(host, port)| Address::new(host.trim(), *port));
+        let seeds = settings.seeds.iter().map(|(host, port)| {
+            // An IPv6 address of a URL comes in brackets, which resolvers do not know.
+            Address::new(host.trim().trim_start_matches('[').trim_end_matches(']'), *port)
+        });
         Ok(Self {
             seeds: seeds.collect(),
             mode: settings.mode,
@@ -138,15 +141,6 @@ impl Plan {
             connect_timeout: settings.connect_timeout,
             command_timeout: settings.command_timeout,
         })
-    }
-
-    pub(super) fn address(&self) -> Address {
-        self.seeds.first().cloned().unwrap_or_else(|| Address::new("localhost", 6379))
-    }
-
-    pub(super) fn server(&self) -> Server {
-        let address = self.address();
-        Server::new(&*address.host, address.port)
     }
 
     /// What a client for one connection needs to know.

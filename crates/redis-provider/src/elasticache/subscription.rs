@@ -1,4 +1,7 @@
-//! Subscriptions: a connection of their own, replaced at the first doubt.
+//! Subscriptions: each has a connection of its own to any node, replaced at the first doubt.
+//!
+//! Messages reach every node of a cluster, so any will do, for as long as it belongs to the
+//! cluster: one that left may answer as before and hear of nothing any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +9,19 @@ use std::time::Duration;
 use fred::clients::SubscriberClient;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::types::config::Server;
 use fred::types::{Key, Message};
 use futures_util::stream;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
-use super::link::{establish, no_credentials, say_goodbye};
-use super::settings::Plan;
+use super::connection::{Connection, Running, connect, renew, say_goodbye};
+use super::errors::{Access, from_client};
+use super::router::Router;
+use super::settings::{Address, Plan};
 use super::values::optional_bytes;
 use crate::backoff::Backoff;
+use crate::error::RedisError;
 use crate::port::{Incoming, Subscription};
 
 /// How often a quiet connection is asked whether it is there.
@@ -27,30 +33,29 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A connection that is subscribed.
 pub(super) struct Feed {
-    plan: Plan,
+    router: Arc<Router>,
     topics: Arc<[String]>,
+    address: Address,
     client: SubscriberClient,
-    connection: AbortOnDropHandle<Result<(), Error>>,
+    running: Running,
+    renew_after: Option<Duration>,
     messages: broadcast::Receiver<Message>,
 }
 
 impl Feed {
-    pub(super) async fn open(plan: &Plan, topics: Arc<[String]>) -> Result<Self, Error> {
-        let login = plan.credentials.fetch().await.map_err(|error| no_credentials(&error))?;
-        let client = SubscriberClient::new(
-            plan.config(plan.server(), login.as_ref()),
-            Some(plan.performance()),
-            Some(plan.connection()),
-            None,
-        );
-        let messages = client.message_rx();
-        let connection = establish(&client, plan.connect_timeout).await?;
-        let channels: Vec<Key> = topics.iter().map(|topic| Key::from(topic.as_str())).collect();
-        client.subscribe(channels).await?;
-        // The library does not wait for the server's word. The server answers in order, so after
-        // this answer the subscription is in force; a refusal arrives as the answer.
-        ask(&client, plan).await?;
-        Ok(Self { plan: plan.clone(), topics, client, connection, messages })
+    /// Subscribes at any node that answers.
+    pub(super) async fn open(
+        router: Arc<Router>,
+        topics: Arc<[String]>,
+    ) -> Result<Self, RedisError> {
+        let node = router.usable().into_iter().next();
+        let address = node.map(|node| node.address().clone());
+        let address = address.ok_or_else(|| router.unreachable())?;
+        let subscribed = subscribe(router.plan(), &address, &topics).await;
+        let (connection, messages) =
+            subscribed.map_err(|error| from_client(&error, Access::Read))?;
+        let Connection { client, running, renew_after } = connection;
+        Ok(Self { router, topics, address, client, running, renew_after, messages })
     }
 
     /// The stream, and the task that feeds it until the reader is gone or all stops.
@@ -70,14 +75,18 @@ impl Feed {
 
     async fn feed(mut self, sender: mpsc::Sender<Incoming>) {
         loop {
-            let reader = self.hand_over(&sender).await;
-            self.close().await;
-            if reader == Reader::Gone || sender.send(Incoming::Gap).await.is_err() {
+            if self.hand_over(&sender).await == Reader::Gone {
+                say_goodbye(&self.client).await;
                 return;
             }
-            tracing::warn!(address = %self.plan.address(), "a subscription was lost");
+            self.running.abort();
+            tracing::warn!(address = %self.address, "a Redis subscription was lost");
+            if sender.send(Incoming::Gap).await.is_err() {
+                return;
+            }
             let Some(next) = self.reopen(&sender).await else { return };
             self = next;
+            tracing::info!(address = %self.address, "a Redis subscription is in force again");
             if sender.send(Incoming::Gap).await.is_err() {
                 return;
             }
@@ -85,19 +94,29 @@ impl Feed {
     }
 
     async fn hand_over(&mut self, sender: &mpsc::Sender<Incoming>) -> Reader {
+        let mut views = self.router.watch();
+        let plan = self.router.plan();
+        let mut renewal = std::pin::pin!(renew(&self.client, plan, self.renew_after));
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let incoming = tokio::select! {
                 () = sender.closed() => return Reader::Gone,
-                _ended = &mut self.connection => return Reader::Waits,
+                _ended = &mut self.running => return Reader::Waits,
+                () = &mut renewal => continue,
+                _changed = views.changed() => {
+                    if views.borrow_and_update().find(&self.address).is_none() {
+                        return Reader::Waits;
+                    }
+                    continue;
+                }
                 message = self.messages.recv() => match message.map(understand) {
                     Ok(Some(incoming)) => incoming,
                     Ok(None) | Err(broadcast::error::RecvError::Lagged(_)) => Incoming::Gap,
                     Err(broadcast::error::RecvError::Closed) => return Reader::Waits,
                 },
                 _tick = heartbeat.tick() => {
-                    if ask(&self.client, &self.plan).await.is_err() {
+                    if ask(&self.client, plan).await.is_err() {
                         return Reader::Waits;
                     }
                     continue;
@@ -116,16 +135,11 @@ impl Feed {
                 () = sender.closed() => return None,
                 () = tokio::time::sleep(backoff.next_wait()) => {}
             }
-            match Self::open(&self.plan, Arc::clone(&self.topics)).await {
+            match Self::open(Arc::clone(&self.router), Arc::clone(&self.topics)).await {
                 Ok(next) => return Some(next),
                 Err(error) => tracing::debug!(%error, "cannot subscribe yet"),
             }
         }
-    }
-
-    async fn close(&self) {
-        say_goodbye(&self.client).await;
-        self.connection.abort();
     }
 }
 
@@ -139,6 +153,27 @@ enum Reader {
 fn understand(message: Message) -> Option<Incoming> {
     let payload = optional_bytes(message.value, "SUBSCRIBE").ok()??;
     Some(Incoming::Message { topic: message.channel.to_string(), payload })
+}
+
+async fn subscribe(
+    plan: &Plan,
+    address: &Address,
+    topics: &[String],
+) -> Result<(Connection<SubscriberClient>, broadcast::Receiver<Message>), Error> {
+    let new = |config| {
+        let (performance, connection) = (Some(plan.performance()), Some(plan.connection()));
+        SubscriberClient::new(config, performance, connection, None)
+    };
+    let server = Server::new(&*address.host, address.port);
+    let connection = connect(plan, server, new).await?;
+    let client = &connection.client;
+    let messages = client.message_rx();
+    let channels: Vec<Key> = topics.iter().map(|topic| Key::from(topic.as_str())).collect();
+    client.subscribe(channels).await?;
+    // The library does not wait for the server's word. The server answers in order, so after
+    // this answer the subscription is in force; a refusal arrives as the answer.
+    ask(client, plan).await?;
+    Ok((connection, messages))
 }
 
 async fn ask(client: &SubscriberClient, plan: &Plan) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use fred::types::Value;
 
 use crate::error::RedisError;
-use crate::port::{ScanCursor, ScanPage, ScriptReply};
+use crate::port::ScriptReply;
 
 fn unexpected(value: &Value, command: &'static str) -> RedisError {
     // The kind only: the value may be somebody's data.
@@ -60,20 +60,20 @@ pub(super) fn script_reply(value: Value) -> Result<ScriptReply, RedisError> {
     }
 }
 
-/// Foreign keys on a shared server need not be text; ours are, so others are left out.
-pub(super) fn scan_page(value: Value, prefix: &str) -> Result<ScanPage, RedisError> {
+/// One page of one node: keys with the prefix, and its cursor, which is 0 at the end. Foreign keys
+/// on a shared server need not be text; ours are, so others are left out.
+pub(super) fn scan_page(value: Value, prefix: &str) -> Result<(Vec<String>, u64), RedisError> {
     let Value::Array(parts) = value else { return Err(unexpected(&value, "SCAN")) };
     let Ok([cursor, Value::Array(found)]) = <[Value; 2]>::try_from(parts) else {
         return Err(RedisError::Protocol("a malformed answer of SCAN".to_owned()));
     };
     let cursor = optional_bytes(cursor, "SCAN")?
-        .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok())
+        .and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok())
         .ok_or_else(|| RedisError::Protocol("a malformed cursor of SCAN".to_owned()))?;
     let mut keys = Vec::with_capacity(found.len());
     for key in found {
         let text = optional_bytes(key, "SCAN")?.and_then(|key| String::from_utf8(key.into()).ok());
         keys.extend(text.filter(|key| key.starts_with(prefix)));
     }
-    let next = (cursor != "0").then_some(ScanCursor(cursor));
-    Ok(ScanPage { keys, next })
+    Ok((keys, cursor))
 }

@@ -32,11 +32,13 @@ pub struct Answer {
 
 impl Answer {
     async fn read(response: reqwest::Response) -> Self {
-        Self {
-            status: response.status(),
-            headers: response.headers().clone(),
-            text: response.text().await.unwrap(),
-        }
+        Self::try_read(response).await.expect("a whole answer")
+    }
+
+    /// The answer, or nothing where its body broke off.
+    pub async fn try_read(response: reqwest::Response) -> Option<Self> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Some(Self { status, headers, text: response.text().await.ok()? })
     }
 
     /// The body as JSON.

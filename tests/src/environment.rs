@@ -37,6 +37,40 @@ pub fn redis_server() -> PathBuf {
     variable("PORTAL_TEST_REDIS_SERVER").into()
 }
 
+/// Which provider this stage of the run is about; none where each test says so itself.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment where servers are"
+)]
+pub fn staged_provider() -> Option<String> {
+    std::env::var("PORTAL_TEST_PROVIDER").ok().filter(|name| !name.is_empty())
+}
+
+/// The private Redis Cluster, with user and password.
+pub fn cluster_url() -> String {
+    variable("PORTAL_TEST_CLUSTER_URL")
+}
+
+/// The authority that signed the cluster's certificates.
+pub fn cluster_authority() -> String {
+    variable("PORTAL_TEST_CLUSTER_CA")
+}
+
+/// The running dev-upstash.
+pub fn upstash_url() -> String {
+    variable("PORTAL_TEST_UPSTASH_URL")
+}
+
+/// The token of the running dev-upstash.
+pub fn upstash_token() -> String {
+    variable("PORTAL_TEST_UPSTASH_TOKEN")
+}
+
+/// The program `dev-upstash`, for tests that break one of their own.
+pub fn dev_upstash_binary() -> PathBuf {
+    variable("PORTAL_TEST_DEV_UPSTASH_BIN").into()
+}
+
 /// The issuer of the running dev-auth0, with its slash.
 pub fn issuer() -> String {
     let url = variable("PORTAL_TEST_DEV_AUTH0");

@@ -20,13 +20,71 @@ const PORTS: std::ops::Range<u16> = 20_000..30_000;
 /// Which Redis a portal uses.
 #[derive(Clone, Debug, Default)]
 pub enum Redis {
-    /// Its own memory.
+    /// Its own memory; in a stage about one provider, that one.
     #[default]
     Memory,
-    /// The private redis-server, shared with other instances.
+    /// One that instances share: the private redis-server, or the stage's provider.
     Shared,
     /// A redis-server of the test's own.
     At(String),
+    /// A cluster: its address with user and password, and the authority of its certificates.
+    Cluster {
+        /// Any node.
+        url: String,
+        /// Path of the authority's certificate.
+        authority: String,
+    },
+    /// A REST service.
+    Upstash {
+        /// Its origin.
+        url: String,
+        /// The token that may do everything.
+        token: String,
+    },
+}
+
+impl Redis {
+    /// What the variables say.
+    fn variables(self) -> Vec<(&'static str, String)> {
+        match self.in_this_stage() {
+            Self::Memory => vec![("REDIS_PROVIDER", "memory".to_owned())],
+            Self::Shared => Self::At(environment::redis_url()).variables(),
+            Self::At(url) => {
+                vec![("REDIS_PROVIDER", "elasticache".to_owned()), ("REDIS_URL", url)]
+            }
+            Self::Cluster { url, authority } => vec![
+                ("REDIS_PROVIDER", "elasticache".to_owned()),
+                ("REDIS_URL", url),
+                ("REDIS_TLS_CA_FILE", authority),
+            ],
+            Self::Upstash { url, token } => vec![
+                ("REDIS_PROVIDER", "upstash".to_owned()),
+                ("UPSTASH_REDIS_REST_URL", url),
+                ("UPSTASH_REDIS_REST_TOKEN", token),
+            ],
+        }
+    }
+
+    /// A test that names a server of its own keeps it.
+    fn in_this_stage(self) -> Self {
+        if !matches!(self, Self::Memory | Self::Shared) {
+            return self;
+        }
+        match environment::staged_provider().as_deref() {
+            None => self,
+            Some("memory") => Self::Memory,
+            Some("single") => Self::At(environment::redis_url()),
+            Some("cluster") => Self::Cluster {
+                url: environment::cluster_url(),
+                authority: environment::cluster_authority(),
+            },
+            Some("upstash") => Self::Upstash {
+                url: environment::upstash_url(),
+                token: environment::upstash_token(),
+            },
+            Some(other) => panic!("PORTAL_TEST_PROVIDER is {other}"),
+        }
+    }
 }
 
 /// A running portal; it is killed when this is dropped.
@@ -81,14 +139,8 @@ impl Portal {
             .env("PORTAL__HTTP__WORKERS", "2")
             .env("PORTAL__DATABASE__MAX_CONNECTIONS", "4")
             .env("PORTAL__DATABASE__WORKER_MAX_CONNECTIONS", "2")
-            .env("PORTAL__TELEMETRY__FILTER", "info,sqlx=warn");
-        match redis {
-            Redis::Memory => command.env("REDIS_PROVIDER", "memory"),
-            Redis::Shared => command
-                .env("REDIS_PROVIDER", "elasticache")
-                .env("REDIS_URL", environment::redis_url()),
-            Redis::At(url) => command.env("REDIS_PROVIDER", "elasticache").env("REDIS_URL", url),
-        };
+            .env("PORTAL__TELEMETRY__FILTER", "info,sqlx=warn")
+            .envs(redis.variables());
         let output = File::create(&log).unwrap();
         let process = command
             .envs(settings.iter().copied())

@@ -136,3 +136,134 @@ impl OwnRedis {
         self.process.kill().await.unwrap();
     }
 }
+
+/// A dev-upstash over a redis-server, both the test's own; they end when this is dropped.
+#[derive(Debug)]
+pub struct OwnUpstash {
+    url: String,
+    http: reqwest::Client,
+    _front: Child,
+    _redis: OwnRedis,
+}
+
+impl OwnUpstash {
+    /// The token that may do everything.
+    pub const TOKEN: &str = "token-of-a-drill";
+
+    /// Starts both.
+    pub async fn start_new() -> Self {
+        let redis = OwnRedis::start_new().await;
+        let port = free_port();
+        let front = tokio::process::Command::new(environment::dev_upstash_binary())
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--redis", &redis.url()])
+            .args(["--token", Self::TOKEN])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        eventually("dev-upstash listens", Duration::from_secs(10), async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
+        })
+        .await;
+        let url = format!("http://127.0.0.1:{port}");
+        Self { url, http: crate::client::http(), _front: front, _redis: redis }
+    }
+
+    /// How a portal reaches it.
+    pub fn as_redis(&self) -> crate::portal::Redis {
+        crate::portal::Redis::Upstash { url: self.url.clone(), token: Self::TOKEN.to_owned() }
+    }
+
+    /// Breaks it from now on.
+    pub async fn fails_with(&self, fault: &str) {
+        let request = self.http.put(format!("{}/dev/faults", self.url));
+        let answer = request.json(&serde_json::json!({ "fault": fault })).send().await.unwrap();
+        assert!(answer.status().is_success(), "{fault}: {}", answer.text().await.unwrap());
+    }
+
+    /// Ends every fault.
+    pub async fn is_mended(&self) {
+        let answer = self.http.delete(format!("{}/dev/faults", self.url)).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+}
+
+/// A way to a server that can be cut in the middle of an answer; it ends when this is dropped.
+#[derive(Debug)]
+pub struct CuttingProxy {
+    port: u16,
+    cut_after: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    _task: tokio::task::JoinSet<()>,
+}
+
+impl CuttingProxy {
+    /// A proxy to `port` that cuts nothing yet.
+    pub async fn start_to(port: u16) -> Self {
+        use std::sync::atomic::AtomicUsize;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own_port = listener.local_addr().unwrap().port();
+        let cut_after = std::sync::Arc::new(AtomicUsize::new(usize::MAX));
+        let limit = std::sync::Arc::clone(&cut_after);
+        let mut task = tokio::task::JoinSet::new();
+        task.spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                connections.spawn(relay(client, port, std::sync::Arc::clone(&limit)));
+                while connections.try_join_next().is_some() {}
+            }
+        });
+        Self { port: own_port, cut_after, _task: task }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Cuts every connection once it has carried this many more bytes of answers.
+    pub fn cuts_after(&self, bytes: usize) {
+        self.cut_after.store(bytes, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Lets connections live.
+    pub fn cuts_nothing(&self) {
+        self.cuts_after(usize::MAX);
+    }
+}
+
+/// Carries bytes both ways until either side ends or the limit cuts it.
+async fn relay(
+    client: tokio::net::TcpStream,
+    port: u16,
+    limit: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let Ok(server) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else { return };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let questions = async { tokio::io::copy(&mut from_client, &mut to_server).await.map(drop) };
+    let answers = async {
+        let (mut carried, mut buffer) = (0, vec![0; 16 * 1024]);
+        loop {
+            let length = from_server.read(&mut buffer).await?;
+            let allowed = limit.load(std::sync::atomic::Ordering::SeqCst);
+            if allowed == usize::MAX {
+                carried = 0;
+            } else {
+                carried += length;
+            }
+            // The last piece goes out in part, so that the cut is within an answer.
+            let over = carried.saturating_sub(allowed);
+            to_client.write_all(&buffer[..length - over.min(length)]).await?;
+            if length == 0 || over > 0 {
+                return Ok::<(), std::io::Error>(());
+            }
+        }
+    };
+    tokio::select! {
+        _ended = questions => {}
+        _ended = answers => {}
+    }
+}

@@ -1,0 +1,5 @@
+//! What must be the same whichever provider is behind the portal. `cargo xtask test` runs this
+//! suite once for each value of `REDIS_PROVIDER`; alone it runs over a single redis-server.
+
+mod one_instance;
+mod two_instances;

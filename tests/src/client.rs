@@ -210,6 +210,28 @@ impl Browser {
     pub async fn signs_in(&mut self, provider: &IdentityProvider, subject: &str, org: &str) {
         let _ = self.goes_through_login(provider, subject, org).await.expect(303);
         let session = self.get("/api/session").await.expect(200).json();
+        self.learns_csrf_token(&session);
+    }
+
+    /// The same, where the portal may be too busy for it; answers whether it worked.
+    pub async fn tries_to_sign_in(
+        &mut self,
+        provider: &IdentityProvider,
+        subject: &str,
+        org: &str,
+    ) -> bool {
+        if self.goes_through_login(provider, subject, org).await.status != 303 {
+            return false;
+        }
+        let session = self.get("/api/session").await;
+        let is_signed_in = session.status == 200;
+        if is_signed_in {
+            self.learns_csrf_token(&session.json());
+        }
+        is_signed_in
+    }
+
+    fn learns_csrf_token(&mut self, session: &Value) {
         self.csrf_token = Some(session["csrf_token"].as_str().unwrap().to_owned());
     }
 }

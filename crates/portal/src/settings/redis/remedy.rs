@@ -101,6 +101,12 @@ fn missing_right(reason: &str) -> Option<String> {
     Some(command.map_or_else(|| "~*".to_owned(), |name| format!("+{}", name.to_lowercase())))
 }
 
+/// A right as an ACL rule: adapters name the command, or repeat what the service said.
+fn rule(right: &str) -> String {
+    let is_command = right.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'|');
+    if is_command { format!("+{}", right.to_lowercase()) } else { quoted(right) }
+}
+
 fn of_server(fault: &Misconfiguration, origins: &ElastiCacheOrigins) -> String {
     let ElastiCacheOrigins { address, encryption, cluster, login, has_authority } = *origins;
     let is_in_url = encryption == address;
@@ -155,7 +161,7 @@ fn of_server(fault: &Misconfiguration, origins: &ElastiCacheOrigins) -> String {
         Misconfiguration::MissingRight(right) => format!(
             "{} lacks the right {}; grant it (ACL SETUSER, or the user's access string)",
             user_of(address, login),
-            quoted(right)
+            rule(right)
         ),
         Misconfiguration::WrongService(reason) => format!(
             "{address} leads to something that is not Redis ({}); check host and port",
@@ -203,7 +209,7 @@ fn of_upstash(fault: &Misconfiguration, origins: &UpstashOrigins) -> String {
         }
         Misconfiguration::MissingRight(right) => format!(
             "{token} is of a user without the right {}; grant it, or copy the standard token",
-            quoted(right)
+            rule(right)
         ),
         Misconfiguration::TlsExpected => {
             format!("{address} begins with http:// and the port expects TLS; write https://")

@@ -389,6 +389,15 @@ fn a_refused_command_says_which_right_is_missing() {
 }
 
 #[test]
+fn a_right_that_the_start_misses_is_an_acl_rule() {
+    let service = load(&[("REDIS_URL", "rediss://app:s3cret@a.example.com")]).unwrap().service;
+    for (told, right) in [("CLUSTER|SLOTS", "+cluster|slots"), ("SET", "+set"), ("+get", "+get")] {
+        let line = service.explain(&Misconfiguration::MissingRight(told.to_owned()).into());
+        assert!(line.contains(&format!("the right {right};")), "{line}");
+    }
+}
+
+#[test]
 fn secrets_do_not_print() {
     for pairs in [
         [("REDIS_URL", "rediss://app:s3cret@a"), ("REDIS_CLUSTER", "auto")],

@@ -3,6 +3,9 @@
 //! One task collects them. What finds nothing under way is sent at once, so that a lone caller
 //! waits for nobody; otherwise commands wait for a request to come back, or for the window to
 //! close, or until they are enough for a request. The busier the service, the larger the batches.
+//!
+//! Those whose answers came in one batch tend to ask the next question at once, but they run one
+//! after the other. As long as they keep coming the task lets them, so that they stay together.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +21,10 @@ use super::errors::{Access, Fault, from_text};
 use super::wire::{Parcel, Wire};
 
 /// Requests under way at once.
-const MOST_FLIGHTS: usize = 16;
+const MOST_FLIGHTS: usize = 8;
+/// Nobody came for this long: nobody else is about to. Far below a tick of the runtime's clock, so
+/// it is waited for by giving way to whoever can run.
+const LULL: Duration = Duration::from_micros(20);
 
 const WAITING: u8 = 0;
 const SENT: u8 = 1;
@@ -80,7 +86,8 @@ pub(super) struct Batcher {
     bytes: usize,
     /// Since when the first in the queue has been waiting.
     since: Instant,
-    flights: JoinSet<()>,
+    /// Each answers how many commands it carried.
+    flights: JoinSet<usize>,
 }
 
 impl Batcher {
@@ -114,15 +121,31 @@ impl Batcher {
                     let Some(pending) = pending else { return };
                     self.push(pending);
                     if self.flights.is_empty() {
-                        // Whoever is ready to run now may have a command to go with it.
-                        tokio::task::yield_now().await;
+                        self.gather(1).await;
                     }
                 }
-                Some(_landed) = self.flights.join_next() => {
-                    // Those who got answers may ask the next question at once.
-                    tokio::task::yield_now().await;
+                Some(landed) = self.flights.join_next() => {
+                    self.gather(landed.unwrap_or_default()).await;
                 }
                 () = tokio::time::sleep_until(window_closes), if waits => {}
+            }
+        }
+    }
+
+    /// Lets those run who are about to have a command, until so many have come or no more come.
+    async fn gather(&mut self, expected: usize) {
+        let mut last_came = std::time::Instant::now();
+        let give_up = last_came + self.limits.window;
+        loop {
+            tokio::task::yield_now().await;
+            let before = self.queue.len();
+            self.fill();
+            let now = std::time::Instant::now();
+            if self.queue.len() > before {
+                last_came = now;
+            }
+            if self.queue.len() >= expected || now >= give_up || now - last_came >= LULL {
+                return;
             }
         }
     }
@@ -167,7 +190,11 @@ impl Batcher {
         // What is left over has waited as long as its neighbours; it is not kept waiting twice.
         if !batch.is_empty() {
             let wire = Arc::clone(&self.wire);
-            self.flights.spawn(async move { fly(&wire, batch).await });
+            self.flights.spawn(async move {
+                let commands = batch.len();
+                fly(&wire, batch).await;
+                commands
+            });
         }
     }
 }

@@ -199,16 +199,16 @@ fn understand(answered: &Answered, commands: usize) -> Result<Vec<Answer>, Fault
 }
 
 async fn read_body(response: &mut Response) -> Result<Bytes, Broken> {
-    let first = response.chunk().await.map_err(Broken::Http)?.unwrap_or_default();
-    let Some(second) = response.chunk().await.map_err(Broken::Http)? else { return Ok(first) };
-    let mut body = BytesMut::from(first);
-    let mut next = Some(second);
-    while let Some(piece) = next {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    if announced.is_some_and(|length| length > LARGEST_ANSWER) {
+        return Err(Broken::TooLarge);
+    }
+    let mut body = BytesMut::with_capacity(announced.unwrap_or_default());
+    while let Some(piece) = response.chunk().await.map_err(Broken::Http)? {
         if body.len() + piece.len() > LARGEST_ANSWER {
             return Err(Broken::TooLarge);
         }
         body.extend_from_slice(&piece);
-        next = response.chunk().await.map_err(Broken::Http)?;
     }
     Ok(body.freeze())
 }

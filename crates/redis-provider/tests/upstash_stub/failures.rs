@@ -193,15 +193,19 @@ async fn every_call_ends_within_its_deadline() {
 
 #[tokio::test]
 async fn an_answer_without_end_is_given_up() {
-    let stub = Stub::start(|_| Does::Bulk(65 * 1024 * 1024, "{\"result\":null}".to_owned())).await;
-    let mut settings = stub.settings();
-    settings.command_timeout = Duration::from_secs(20);
-    let provider = connect(&settings).await;
-    let Err(RedisError::Unavailable(reason)) = provider.get("a").await else {
-        panic!("65 MiB were taken");
-    };
-    assert!(reason.contains("64 MiB"), "{reason}");
-    provider.close().await;
+    for is_announced in [true, false] {
+        let answer = "{\"result\":null}".to_owned();
+        let stub =
+            Stub::start(move |_| Does::Bulk(65 * 1024 * 1024, answer.clone(), is_announced)).await;
+        let mut settings = stub.settings();
+        settings.command_timeout = Duration::from_secs(20);
+        let provider = connect(&settings).await;
+        let Err(RedisError::Unavailable(reason)) = provider.get("a").await else {
+            panic!("65 MiB were taken");
+        };
+        assert!(reason.contains("64 MiB"), "{reason}");
+        provider.close().await;
+    }
 }
 
 #[tokio::test]

@@ -57,8 +57,8 @@ pub(crate) enum Does {
     Drip(String),
     /// Sends these bytes, whatever they are, and closes the connection.
     Raw(Vec<u8>),
-    /// Sends so many bytes of white space before the answer.
-    Bulk(usize, String),
+    /// Sends so many bytes of white space before the answer, and announces them or not.
+    Bulk(usize, String, bool),
     /// Waits before it does something.
     After(Duration, Box<Does>),
     /// A stream of events: pieces, each after its wait; then it ends, or goes on in silence.
@@ -184,12 +184,17 @@ async fn act(stream: &mut TcpStream, does: Does) -> Option<()> {
             stream.write_all(&bytes).await.ok()?;
             None
         }
-        Does::Bulk(length, body) => {
-            let head =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", length + body.len());
+        Does::Bulk(length, body, is_announced) => {
+            let total = length + body.len();
+            let length_field = format!("content-length: {total}\r\n");
+            let head = format!(
+                "HTTP/1.1 200 OK\r\n{}\r\n",
+                if is_announced { length_field.as_str() } else { "" }
+            );
             stream.write_all(head.as_bytes()).await.ok()?;
             stream.write_all(&vec![b' '; length]).await.ok()?;
-            stream.write_all(body.as_bytes()).await.ok()
+            stream.write_all(body.as_bytes()).await.ok()?;
+            None
         }
         Does::After(wait, does) => {
             tokio::time::sleep(wait).await;

@@ -18,9 +18,6 @@ use crate::throwaway;
 /// Longest test run; a single test that hangs is nextest's to end.
 const TESTS: Duration = Duration::from_secs(3600);
 
-/// Where the black-box suites are, each in a folder with its name.
-const SUITES: &str = "tests/tests";
-
 /// Runs the tests that `arguments` select; all of them without.
 pub(crate) fn run(run: &Run, arguments: &[String]) -> Outcome<u8> {
     let mut services = throwaway::open(run)?;
@@ -56,9 +53,7 @@ fn run_stage(
     runner: &Runner,
     stage: &Stage,
 ) -> Outcome<u8> {
-    let suites = run.checkout.join(SUITES);
-    let has_suite = |name: &str| suites.join(name).is_dir();
-    if let Some(reason) = stage.reason_not_to_run(has_suite, variable) {
+    if let Some(reason) = stage.reason_not_to_run(variable) {
         run.progress.not_run(stage.title, &reason);
         return Ok(0);
     }

@@ -81,8 +81,8 @@ const REFUSED_BY_ELASTICACHE: &str = "-acl|setuser -acl|load -acl|save -acl|delu
 /// looking at the cluster.
 const LEAST: &str = "+get +set +unlink +pexpire +exists +incrby +eval +scan \
     +publish +subscribe +unsubscribe \
-    +hello +auth +ping +info +client|setname +client|id +readonly \
-    +cluster|slots +cluster|info";
+    +hello +auth +ping +info +client|id \
+    +cluster|slots +asking +readonly";
 
 /// The text of the ACL file, the same for all nodes.
 pub(crate) fn acl_file(passwords: &Passwords) -> String {

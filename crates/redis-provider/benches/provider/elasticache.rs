@@ -9,17 +9,15 @@ use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::RespVersion;
 use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ServerConfig, TcpConfig};
 use redis_provider::{
-    ElastiCacheProvider, ElastiCacheSettings, GuardSettings, RedisError, RedisProvider, SetOptions,
-    guard,
+    BreakerSettings, ElastiCacheProvider, ElastiCacheSettings, GuardSettings, RedisError,
+    RedisProvider, SetOptions, guard,
 };
 use tokio::process::Command;
 
 use crate::measure::{Contender, Sample, compare};
-use crate::{Outcome, TASKS, VALUE_BYTES};
+use crate::{Outcome, PATIENCE, TASKS, VALUE_BYTES};
 
 const POOLS: [usize; 4] = [1, 2, 4, 10];
-/// The limit of a call, for both: a timer for each call has its price.
-const COMMAND_TIMEOUT: Duration = Duration::from_millis(250);
 /// Commands that redis-benchmark sends in one turn, one by one and sixteen at a time.
 const PLAIN: (&str, &str) = ("1", "60000");
 const PIPELINED: (&str, &str) = ("16", "400000");
@@ -29,7 +27,7 @@ pub(crate) async fn run(address: &str, redis_benchmark: Option<&str>) -> Outcome
     let (host, port) = (host.to_owned(), port.parse()?);
     let mut contenders = Vec::new();
     for connections in POOLS {
-        contenders.push(raw(&host, port, connections, COMMAND_TIMEOUT).await?);
+        contenders.push(raw(&host, port, connections, PATIENCE).await?);
         contenders.push(adapter(&host, port, connections).await?);
     }
     contenders.push(raw(&host, port, 1, Duration::ZERO).await?);
@@ -62,7 +60,7 @@ fn keys() -> Arc<[String]> {
 async fn connect(host: &str, port: u16, connections: usize) -> Outcome<ElastiCacheProvider> {
     let settings = ElastiCacheSettings {
         connections,
-        command_timeout: COMMAND_TIMEOUT,
+        command_timeout: PATIENCE,
         ..ElastiCacheSettings::new(host, port)
     };
     let provider = ElastiCacheProvider::connect(&settings).await?;
@@ -90,7 +88,9 @@ async fn adapter(host: &str, port: u16, connections: usize) -> Outcome<Contender
 }
 
 async fn guarded(host: &str, port: u16) -> Outcome<Contender> {
-    let provider = guard(Arc::new(connect(host, port, 1).await?), &GuardSettings::default());
+    let breaker = BreakerSettings { slow_call: PATIENCE, ..BreakerSettings::default() };
+    let settings = GuardSettings { call_limit: PATIENCE, breaker };
+    let provider = guard(Arc::new(connect(host, port, 1).await?), &settings);
     Ok(contender("adapter behind `guard`, connections: 1".to_owned(), provider))
 }
 

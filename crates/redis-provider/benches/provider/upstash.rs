@@ -11,13 +11,10 @@ use url::Url;
 
 use crate::delay::SlowRoad;
 use crate::measure::{Contender, compare, median};
-use crate::{Outcome, TASKS, VALUE_BYTES};
+use crate::{Outcome, PATIENCE, TASKS, VALUE_BYTES};
 
 /// How long bytes are kept back in each direction where a network is imitated.
 const ONE_WAY: Duration = Duration::from_millis(1);
-
-/// The limit of a call. What waits in a queue must not be cut: speed is what is measured here.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(url: &str, token: &str) -> Outcome<()> {
     let url: Url = url.parse()?;

@@ -241,19 +241,32 @@ impl Link {
         }
     }
 
-    /// Ends when nothing was answered for too long, the heartbeat included.
+    /// Asks whether the server is there, now and then and whenever calls had no answer. Ends when
+    /// nothing was answered for too long.
     async fn listen_for_silence(&self, client: &Client) {
         loop {
+            let mut limit = HEARTBEAT;
             if self.pulse.is_silent() {
                 tokio::time::sleep(QUICK_HEARTBEAT).await;
-            } else {
-                let _silent = tokio::time::timeout(HEARTBEAT, self.pulse.silent()).await;
+            } else if tokio::time::timeout(HEARTBEAT, self.pulse.suspected()).await.is_ok() {
+                limit = QUICK_HEARTBEAT;
             }
-            match tokio::time::timeout(HEARTBEAT, client.ping::<()>(None)).await {
-                Ok(Ok(())) => self.pulse.note_answer(),
-                Ok(Err(error)) if is_reply(&error) => self.pulse.note_answer(),
-                Ok(Err(_)) | Err(_) if self.pulse.silence() > SILENCE_LIMIT => return,
-                Ok(Err(_)) | Err(_) => {}
+            let is_answered = match tokio::time::timeout(limit, client.ping::<()>(None)).await {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => is_reply(&error),
+                Err(_) => false,
+            };
+            if is_answered {
+                self.pulse.note_answer();
+                continue;
+            }
+            if self.pulse.fall_silent() {
+                let address = &self.place.address;
+                tracing::warn!(%address, "a Redis node does not answer; its calls fail at once");
+                self.signals.doubt();
+            }
+            if self.pulse.silence() > SILENCE_LIMIT {
+                return;
             }
         }
     }
@@ -288,13 +301,8 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let patience = PATIENCE.min(self.link.plan.command_timeout / 2);
-        if self.is_over || self.since.elapsed() < patience {
-            return;
-        }
-        if self.link.pulse.note_unanswered() {
-            let address = &self.link.place.address;
-            tracing::warn!(%address, "a Redis node does not answer; its calls fail at once");
-            self.link.signals.doubt();
+        if !self.is_over && self.since.elapsed() >= patience {
+            self.link.pulse.note_unanswered(self.since);
         }
     }
 }

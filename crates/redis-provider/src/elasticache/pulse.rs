@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// So many calls without an answer, within [`BURST`], and the connection counts as silent.
+/// So many calls without an answer, within [`BURST`], make a connection suspect.
 const BURST_CALLS: u32 = 3;
 const BURST: Duration = Duration::from_millis(250);
 
 /// When a connection last answered, and how many calls it has left without an answer since.
 ///
-/// A silent connection fails calls at once, so a node that hangs costs its callers a few waits
-/// and not one each. The first answer ends the silence.
+/// A burst of those makes it suspect, and somebody who hears of that asks it once more: the calls
+/// may have had no answer because this process had no time for them. A connection found silent
+/// fails calls at once, so a node that hangs costs its callers a few waits and not one each. The
+/// first answer ends the silence.
 pub(super) struct Pulse {
     base: Instant,
     /// Microseconds after `base`.
@@ -21,7 +23,7 @@ pub(super) struct Pulse {
     first_unanswered: AtomicU64,
     unanswered: AtomicU32,
     is_silent: AtomicBool,
-    fell_silent: Notify,
+    suspicion: Notify,
 }
 
 impl Pulse {
@@ -32,7 +34,7 @@ impl Pulse {
             first_unanswered: AtomicU64::new(0),
             unanswered: AtomicU32::new(0),
             is_silent: AtomicBool::new(false),
-            fell_silent: Notify::new(),
+            suspicion: Notify::new(),
         }
     }
 
@@ -46,21 +48,28 @@ impl Pulse {
         }
     }
 
-    /// Takes note of a call that got no answer; answers whether the connection fell silent by it.
-    pub(super) fn note_unanswered(&self) -> bool {
+    /// Takes note of a call that was begun at that time and got no answer.
+    pub(super) fn note_unanswered(&self, since: Instant) {
+        // Answers come in order: one that came meanwhile shows that the server is at work.
+        let since = micros(since.saturating_duration_since(self.base));
+        if self.last_answer.load(Ordering::Relaxed) > since {
+            return;
+        }
         let now = self.now();
         let count = self.unanswered.fetch_add(1, Ordering::Relaxed) + 1;
         let first = self.first_unanswered.load(Ordering::Relaxed);
         if count == 1 || now.saturating_sub(first) > micros(BURST) {
             self.first_unanswered.store(now, Ordering::Relaxed);
             self.unanswered.store(1, Ordering::Relaxed);
-            return false;
+        } else if count >= BURST_CALLS && !self.is_silent() {
+            self.suspicion.notify_one();
         }
-        if count < BURST_CALLS || self.is_silent.swap(true, Ordering::Relaxed) {
-            return false;
-        }
-        self.fell_silent.notify_one();
-        true
+    }
+
+    /// Takes note of an answer that did not come although it was asked for; answers whether that
+    /// is news.
+    pub(super) fn fall_silent(&self) -> bool {
+        !self.is_silent.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn is_silent(&self) -> bool {
@@ -73,9 +82,9 @@ impl Pulse {
         Duration::from_micros(self.now().saturating_sub(since))
     }
 
-    /// Ends when the connection falls silent.
-    pub(super) async fn silent(&self) {
-        self.fell_silent.notified().await;
+    /// Ends when the connection is suspect.
+    pub(super) async fn suspected(&self) {
+        self.suspicion.notified().await;
     }
 
     fn now(&self) -> u64 {
@@ -91,15 +100,25 @@ fn micros(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    async fn is_suspect(pulse: &Pulse) -> bool {
+        tokio::time::timeout(Duration::ZERO, pulse.suspected()).await.is_ok()
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_burst_of_unanswered_calls_is_silence_and_an_answer_ends_it() {
+    async fn a_burst_of_unanswered_calls_is_suspect_and_an_answer_ends_a_silence() {
         let pulse = Pulse::new();
-        assert!(!pulse.note_unanswered());
-        assert!(!pulse.note_unanswered());
-        assert!(pulse.note_unanswered());
-        assert!(pulse.is_silent());
-        assert!(!pulse.note_unanswered(), "it is told once");
-        pulse.silent().await;
+        let since = Instant::now();
+        for _ in 0..2 {
+            pulse.note_unanswered(since);
+            assert!(!is_suspect(&pulse).await);
+        }
+        pulse.note_unanswered(since);
+        assert!(is_suspect(&pulse).await);
+        assert!(!pulse.is_silent(), "not before it was asked");
+        assert!(pulse.fall_silent());
+        assert!(!pulse.fall_silent(), "it is told once");
+        pulse.note_unanswered(since);
+        assert!(!is_suspect(&pulse).await, "it is known");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(pulse.silence() >= Duration::from_secs(1));
         pulse.note_answer();
@@ -111,14 +130,15 @@ mod tests {
     async fn unanswered_calls_far_apart_or_among_answers_are_none() {
         let pulse = Pulse::new();
         for _ in 0..10 {
-            assert!(!pulse.note_unanswered());
+            pulse.note_unanswered(Instant::now());
             tokio::time::advance(Duration::from_millis(200)).await;
         }
+        let since = Instant::now();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        pulse.note_answer();
         for _ in 0..10 {
-            pulse.note_unanswered();
-            pulse.note_unanswered();
-            pulse.note_answer();
+            pulse.note_unanswered(since);
         }
-        assert!(!pulse.is_silent());
+        assert!(!is_suspect(&pulse).await);
     }
 }

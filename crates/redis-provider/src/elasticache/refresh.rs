@@ -34,13 +34,16 @@ pub(super) async fn keep_fresh(router: Arc<Router>) {
     let stop = router.stop().clone();
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     let work = async {
+        // At the start the seeds have been asked already.
+        let mut is_found = !router.view().is_unknown();
         loop {
-            if router.view().is_unknown() {
-                tokio::time::sleep(backoff.next_wait()).await;
-            } else {
+            if is_found {
+                backoff.reset();
                 wait_for_a_reason(&router).await;
+            } else {
+                tokio::time::sleep(backoff.next_wait()).await;
             }
-            refresh(&router).await;
+            is_found = refresh(&router).await;
         }
     };
     stop.run_until_cancelled(work).await;
@@ -50,8 +53,10 @@ async fn wait_for_a_reason(router: &Router) {
     tokio::time::sleep(SPACING).await;
     let view = router.view();
     let pause = if !view.is_cluster {
-        // There is nothing to learn from one server; its connection looks after itself.
-        return std::future::pending().await;
+        // There is nothing to learn from one server; its connection looks after itself. Only a
+        // redirection, the word of a server that joined a cluster since, changes this.
+        let _changed = router.watch().changed().await;
+        return;
     } else if view.has_gap() {
         let pause = Duration::from_millis(rand::rng().random_range(URGENT_MILLIS));
         return tokio::time::sleep(pause.saturating_sub(SPACING)).await;
@@ -61,8 +66,8 @@ async fn wait_for_a_reason(router: &Router) {
     let _doubted_or_not = tokio::time::timeout(pause, router.signals().doubted()).await;
 }
 
-/// Asks nodes that answer, or where none does the seeds.
-async fn refresh(router: &Router) {
+/// Asks nodes that answer, or where none does the seeds; answers whether anybody told anything.
+async fn refresh(router: &Router) -> bool {
     let mut informants = router.usable();
     informants.truncate(INFORMANTS);
     let limit = map_limit(router.plan());
@@ -70,12 +75,16 @@ async fn refresh(router: &Router) {
     let maps: Vec<Topology> = answers.into_iter().flatten().collect();
     if let Some(map) = choose(maps) {
         router.apply(map);
-        return;
+        return true;
     }
     match discover(router.plan(), false).await {
         Ok(found) => router.adopt(found),
-        Err(trouble) => router.note_trouble(&trouble),
+        Err(trouble) => {
+            router.note_trouble(&trouble);
+            return false;
+        }
     }
+    true
 }
 
 async fn ask(node: &Arc<Node>, limit: Duration) -> Option<Topology> {

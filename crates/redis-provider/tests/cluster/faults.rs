@@ -5,11 +5,11 @@ use std::time::Duration;
 use redis_provider::{Command, RedisError, RedisProvider, Reply};
 use tokio::time::Instant;
 
-use crate::bench::{Cluster, LIMIT, connect, eventually, is_away, round_trip};
+use crate::bench::{Cluster, LIMIT, connect, eventually, is_away, round_trip, unhurried};
 use crate::ledger::{Ledger, Outcome};
 
 /// What a call may take: its limit, the grace, and what a busy machine adds.
-const CALL: Duration = Duration::from_secs(2);
+const CALL: Duration = Duration::from_secs(3);
 
 fn assert_untouched(outcome: &Outcome) {
     assert!(outcome.acknowledged > 0);
@@ -120,23 +120,24 @@ async fn the_only_seed_may_die() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_planned_failover_costs_nothing() {
     let cluster = Cluster::start().await;
-    let provider = cluster.provider().await;
+    let provider = connect(&unhurried(cluster.settings(cluster.own().app()))).await;
     let ledger = Ledger::start(&cluster, &provider).await;
     cluster.with(|cluster| cluster.fail_over(3)).await;
     eventually("it is noticed", async || provider.interruptions() > 0).await;
     cluster.with(|cluster| cluster.wait_until_whole(LIMIT)).await;
     for outcome in ledger.close().await {
         assert_untouched(&outcome);
-        assert!(outcome.longest_gap < CALL, "{outcome:?}");
+        assert!(outcome.longest_gap < CALL * 2, "{outcome:?}");
     }
     provider.close().await;
 }
 
-/// Slots go from node to node and back, with their keys, under writes.
+/// Slots go from node to node and back, with their keys, under writes of a user that may do no
+/// more than the adapter needs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn resharding_costs_nothing_and_is_no_interruption() {
     let cluster = Cluster::start().await;
-    let provider = cluster.provider().await;
+    let provider = connect(&unhurried(cluster.settings(cluster.own().least()))).await;
     let ledger = Ledger::start(&cluster, &provider).await;
     let batch: Vec<String> = (0..200).map(|number| format!("reshard:{number}")).collect();
     for key in &batch {

@@ -104,6 +104,16 @@ pub(super) async fn extremes(bench: &Bench) {
         assert_eq!(provider.expire(&key, Duration::MAX).await, Ok(true));
         assert!(bench.get(&key).await.is_some());
     }
+    if bench.clock == super::TimeControl::Paused {
+        // Rounded up: a value never goes before its time.
+        let key = format!("{prefix}rounded");
+        let odd = SetOptions::with_ttl(Duration::from_micros(1001));
+        assert_eq!(provider.set(&key, Bytes::from("x"), odd).await, Ok(true));
+        tokio::time::advance(Duration::from_micros(1500)).await;
+        assert!(bench.get(&key).await.is_some(), "cut short");
+        tokio::time::advance(Duration::from_micros(500)).await;
+        assert_eq!(bench.get(&key).await, None);
+    }
     let key = prefix + "max";
     let longest = SetOptions::with_ttl(Duration::MAX);
     assert_eq!(provider.set(&key, Bytes::from("x"), longest).await, Ok(true));

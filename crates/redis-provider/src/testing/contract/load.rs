@@ -33,6 +33,31 @@ pub(super) async fn ten_thousand_calls(bench: &Bench) {
     join_all(reads).await;
 }
 
+/// Callers that give up, at any moment, take nobody's answer with them; what they had begun is
+/// carried out or not, and nothing else.
+pub(super) async fn cancelled_calls(bench: &Bench) {
+    let prefix = unique_prefix("cancelled");
+    let options = SetOptions::with_ttl(Duration::from_secs(60));
+    let calls = (0..2000_u32).map(|number| {
+        let (key, provider) = (format!("{prefix}{number}"), Arc::clone(&bench.provider));
+        async move {
+            let value = Bytes::from(number.to_string());
+            let set = provider.set(&key, value.clone(), options);
+            if number.is_multiple_of(2) {
+                assert_eq!(set.await, Ok(true), "{key}");
+            } else {
+                // Given up before the first poll, in the middle, or after the answer.
+                let patience = Duration::from_micros(u64::from(number % 40) * 50);
+                let _answer_or_not = tokio::time::timeout(patience, set).await;
+            }
+            let held = provider.get(&key).await.expect("get");
+            let is_due = number.is_multiple_of(2);
+            assert!(held == Some(value) || (held.is_none() && !is_due), "{key} is {held:?}");
+        }
+    });
+    join_all(calls).await;
+}
+
 /// Of many that write only if the key is absent, one wins; no increment is lost.
 pub(super) async fn racing_writers(bench: &Bench) {
     let prefix = unique_prefix("race");

@@ -70,6 +70,8 @@ pub async fn run_all(provider: Arc<dyn RedisProvider>, clock: TimeControl) {
     run("topics", messages::keeps_topics_apart(&bench)).await;
     run("pipelines", pipelines::mixed(&bench)).await;
     run("failures within pipelines", pipelines::failures_stay_apart(&bench)).await;
+    run("failures across slots", pipelines::failures_across_slots(&bench)).await;
+    run("calls that are given up", load::cancelled_calls(&bench)).await;
     run("10,000 calls at once", load::ten_thousand_calls(&bench)).await;
     run("racing writers", load::racing_writers(&bench)).await;
     run("ping and info", load::ping_and_info(&bench)).await;

@@ -80,3 +80,33 @@ pub(super) async fn failures_stay_apart(bench: &Bench) {
     let too_many = vec![Command::Get(key); MAX_PIPELINE_COMMANDS + 1];
     assert_rejected(bench.provider.pipeline(too_many).await, "too many commands");
 }
+
+/// Many keys wherever they lie, some of the commands refused: each answer is in its place.
+pub(super) async fn failures_across_slots(bench: &Bench) {
+    let prefix = unique_prefix("slots");
+    let is_refused = |number: usize| number.is_multiple_of(7);
+    let options = SetOptions::with_ttl(HOUR);
+    let keys: Vec<String> = (0..200).map(|number| format!("{prefix}{number}")).collect();
+    let value = |number: usize| Bytes::from(number.to_string());
+    let writes = keys.iter().enumerate().map(|(number, key)| match number {
+        number if is_refused(number) => {
+            Command::Evaluate(Script::DeleteIfEquals, vec![key.clone()], Vec::new())
+        }
+        number => Command::Set(key.clone(), value(number), options),
+    });
+    let answers = bench.provider.pipeline(writes.collect()).await.expect("pipeline");
+    assert_eq!(answers.len(), keys.len());
+    for (number, answer) in answers.into_iter().enumerate() {
+        if is_refused(number) {
+            assert_rejected(answer, &format!("command {number}"));
+        } else {
+            assert_eq!(answer, Ok(Reply::Applied(true)), "command {number}");
+        }
+    }
+    let reads = keys.iter().map(|key| Command::Get(key.clone())).collect();
+    let answers = bench.provider.pipeline(reads).await.expect("pipeline");
+    for (number, answer) in answers.into_iter().enumerate() {
+        let expected = (!is_refused(number)).then(|| value(number));
+        assert_eq!(answer, Ok(Reply::Value(expected)), "key {number}");
+    }
+}

@@ -265,8 +265,9 @@ impl RedisProvider for ElastiCacheProvider {
         limits::check_message(topic, &payload)?;
         let node = self.router.speaker(topic).ok_or_else(|| self.router.unreachable())?;
         let deadline = Instant::now() + self.router.plan().command_timeout;
-        let publish =
-            async move |sender: link::Sender| sender.publish::<Value, _, _>(topic, payload).await;
+        let publish = async move |sender: link::Sender| {
+            Box::pin(sender.publish::<Value, _, _>(topic, payload)).await
+        };
         let receivers = node.call(Access::Write, deadline, publish).await.map_err(told)?;
         values::integer(&receivers, "PUBLISH").map(drop)
     }

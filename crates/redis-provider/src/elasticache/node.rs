@@ -174,12 +174,13 @@ async fn pipeline(
     for request in requests {
         if is_asking {
             let asking = CustomCommand::new_static("ASKING", None, false);
-            pipeline.custom::<(), Value>(asking, Vec::new()).await?;
+            Box::pin(pipeline.custom::<(), Value>(asking, Vec::new())).await?;
         }
         request.send(&pipeline).await?;
     }
     let expected = if is_asking { requests.len() * 2 } else { requests.len() };
-    let mut answers = pipeline.try_all::<Value>().await;
+    // Boxed for its size, as the commands are.
+    let mut answers = Box::pin(pipeline.try_all::<Value>()).await;
     let is_whole = answers.len() == expected;
     match answers.pop() {
         Some(Err(error)) if !is_whole || !errors::is_reply(&error) => Err(error),

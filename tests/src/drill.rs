@@ -20,7 +20,7 @@ use tenancy::Role;
 
 use crate::client::Browser;
 use crate::job;
-use crate::portal::{Portal, Redis};
+use crate::portal::{AS_DELIVERED, Portal, Redis};
 use crate::tenant::World;
 use crate::waiting::eventually;
 
@@ -54,6 +54,7 @@ impl Drill {
     pub async fn set_up(redis: Redis, settings: &[(&str, &str)]) -> Self {
         let world = World::shared().await;
         let mut all = vec![("PORTAL__DATABASE__MAX_CONNECTIONS", "8")];
+        all.extend(AS_DELIVERED);
         all.extend_from_slice(settings);
         let portal = Portal::spawn_with(&world.databases, redis.clone(), &all).await;
         let seats: Vec<Seat> = stream::iter(0..TENANTS)

@@ -17,6 +17,20 @@ use crate::waiting::eventually;
 /// Where ports of test servers lie: below the range that outgoing connections take theirs from.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
+/// Time limits for tests that are about what is answered, not when: many of them share a machine.
+const PATIENT: [(&str, &str); 3] = [
+    ("PORTAL__REDIS__COMMAND_TIMEOUT_MS", "2000"),
+    ("PORTAL__REDIS__REQUEST_BUDGET_MS", "10000"),
+    ("PORTAL__REDIS__BREAKER_SLOW_CALL_MS", "2000"),
+];
+
+/// The limits as they are delivered, for tests that are about them.
+pub const AS_DELIVERED: [(&str, &str); 3] = [
+    ("PORTAL__REDIS__COMMAND_TIMEOUT_MS", "250"),
+    ("PORTAL__REDIS__REQUEST_BUDGET_MS", "300"),
+    ("PORTAL__REDIS__BREAKER_SLOW_CALL_MS", "150"),
+];
+
 /// Which Redis a portal uses.
 #[derive(Clone, Debug, Default)]
 pub enum Redis {
@@ -44,6 +58,15 @@ pub enum Redis {
 }
 
 impl Redis {
+    /// What `/health/cache` calls it.
+    pub fn backend(&self) -> &'static str {
+        match self.clone().in_this_stage() {
+            Self::Memory => "memory",
+            Self::Shared | Self::At(_) | Self::Cluster { .. } => "redis",
+            Self::Upstash { .. } => "upstash",
+        }
+    }
+
     /// What the variables say.
     fn variables(self) -> Vec<(&'static str, String)> {
         match self.in_this_stage() {
@@ -140,6 +163,7 @@ impl Portal {
             .env("PORTAL__DATABASE__MAX_CONNECTIONS", "4")
             .env("PORTAL__DATABASE__WORKER_MAX_CONNECTIONS", "2")
             .env("PORTAL__TELEMETRY__FILTER", "info,sqlx=warn")
+            .envs(PATIENT)
             .envs(redis.variables());
         let output = File::create(&log).unwrap();
         let process = command

@@ -15,8 +15,7 @@ async fn a_healthy_portal_says_so() {
         assert_eq!(browser.get("/ready").await.json()["status"], "ready");
         let cache = browser.get("/health/cache").await.expect(200).json();
         assert_eq!(cache["status"], "healthy", "{cache}");
-        let backend = if matches!(redis, Redis::Memory) { "memory" } else { "redis" };
-        assert_eq!(cache["backend"], backend);
+        assert_eq!(cache["backend"], redis.backend());
         for field in ["hits", "misses", "hit_rate_percent", "redis_available", "memory_cache_size"]
         {
             assert!(!cache["stats"][field].is_null(), "{field} is missing in {cache}");

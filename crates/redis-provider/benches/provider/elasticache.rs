@@ -19,8 +19,8 @@ use crate::{Outcome, PATIENCE, TASKS, VALUE_BYTES};
 
 const POOLS: [usize; 4] = [1, 2, 4, 10];
 /// Commands that redis-benchmark sends in one turn, one by one and sixteen at a time.
-const PLAIN: (&str, &str) = ("1", "60000");
-const PIPELINED: (&str, &str) = ("16", "400000");
+const PLAIN: (&str, &str) = ("1", "15000");
+const PIPELINED: (&str, &str) = ("16", "60000");
 
 pub(crate) async fn run(address: &str, redis_benchmark: Option<&str>) -> Outcome<()> {
     let (host, port) = address.rsplit_once(':').ok_or("the address of Redis has no port")?;

@@ -23,8 +23,8 @@ const TASKS: usize = 64;
 /// Bytes of a value.
 const VALUE_BYTES: usize = 1024;
 /// How often each one has its turn, and for how long.
-const ROUNDS: usize = 7;
-const TURN: Duration = Duration::from_millis(800);
+const ROUNDS: usize = 25;
+const TURN: Duration = Duration::from_millis(250);
 /// The limit of a call, whoever makes it. A timer has its price, so everyone has one; but what is
 /// measured is speed, and a machine that is busy otherwise must not cut a call.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -32,14 +32,17 @@ pub(crate) async fn run(url: &str, token: &str) -> Outcome<()> {
 }
 
 async fn side_by_side(url: &Url, token: &str, distance: &str) -> Outcome<()> {
+    let alone = Arc::new(connect(url, token, Some(1)).await?);
+    let pipelining = Arc::new(connect(url, token, None).await?);
     let contenders = [
         plain("plain reqwest, one request a command", url, token)?,
-        contender("adapter, one request a command (`batch_commands` = 1)", url, token, Some(1))
-            .await?,
-        contender("adapter, automatic pipelining", url, token, None).await?,
+        contender("adapter, one request a command (`batch_commands` = 1)", alone).await?,
+        contender("adapter, automatic pipelining", Arc::clone(&pipelining)).await?,
     ];
     let title = format!("GET of {VALUE_BYTES} bytes over REST, {TASKS} tasks, {distance}");
     compare(&title, &contenders, 0).await?;
+    let cost = pipelining.report().cost;
+    println!("\npipelined: {} commands in {} requests", cost.commands, cost.requests);
     Ok(())
 }
 
@@ -52,13 +55,7 @@ async fn connect(url: &Url, token: &str, commands: Option<usize>) -> Outcome<Ups
     Ok(UpstashProvider::connect(&settings).await?)
 }
 
-async fn contender(
-    name: &str,
-    url: &Url,
-    token: &str,
-    commands: Option<usize>,
-) -> Outcome<Contender> {
-    let provider = Arc::new(connect(url, token, commands).await?);
+async fn contender(name: &str, provider: Arc<UpstashProvider>) -> Outcome<Contender> {
     let keys: Arc<[String]> = (0..TASKS).map(key).collect();
     for key in &*keys {
         let value = Bytes::from(vec![b'x'; VALUE_BYTES]);

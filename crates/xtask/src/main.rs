@@ -1,5 +1,5 @@
 //! Developer commands: `cargo xtask up` runs the portal on a machine that has only Rust, `cargo
-//! xtask test` runs every test, `cargo xtask lint` and `prepare` keep the tree in order.
+//! xtask test` runs the tests, `cargo xtask lint` and `prepare` keep the tree in order.
 //!
 //! Called by people and by `.ci/run`; no crate depends on it, and of ours it depends on
 //! dev-redis-cluster alone, which is plain standard library, so that it builds in seconds on a fresh
@@ -73,7 +73,7 @@ Developer commands of Employer Portal
         --port PORT        the portal's port (default 8080)
 
   cargo xtask test [ARGUMENTS FOR NEXTEST...]
-      Starts private, throw-away servers, runs every test, leaves nothing running: all tests once,
+      Starts private, throw-away servers, runs every test but the fault drills, leaves nothing running: all tests once,
       then those that must hold on each Redis again on each. With arguments only the tests they
       select run, for instance: cargo xtask test -p tenancy key
       UPSTASH_TEST_URL and UPSTASH_TEST_TOKEN name a real Upstash database for the tests of that.

@@ -142,6 +142,10 @@ impl RedisProvider for Deadline {
         self.inner.interruptions()
     }
 
+    fn tells_every_interruption(&self) -> bool {
+        self.inner.tells_every_interruption()
+    }
+
     fn report(&self) -> ProviderReport {
         self.inner.report()
     }

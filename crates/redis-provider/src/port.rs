@@ -87,6 +87,12 @@ pub trait RedisProvider: Send + Sync + std::fmt::Debug + 'static {
         0
     }
 
+    /// Whether [`interruptions`](Self::interruptions) tells of all there are, so that a service
+    /// which was slow or silent for a while need not be taken for one that lost something.
+    fn tells_every_interruption(&self) -> bool {
+        false
+    }
+
     /// What the provider knows of itself. Costs no round trip.
     fn report(&self) -> ProviderReport {
         ProviderReport::default()

@@ -23,8 +23,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::over(FaultyRedis::new)
+    }
+
+    fn over(faulty: impl FnOnce(Arc<dyn RedisProvider>) -> FaultyRedis) -> Self {
         let memory = Arc::new(MemoryProvider::new(MemorySettings::default()));
-        let faults = Arc::new(FaultyRedis::new(memory));
+        let faults = Arc::new(faulty(memory));
         let sent = Arc::new(RecordingRedis::new(Arc::clone(&faults) as Arc<dyn RedisProvider>));
         let inner = Arc::clone(&sent) as Arc<dyn RedisProvider>;
         let provider = Arc::new(CircuitBreaker::new(inner, &BreakerSettings::default()));
@@ -108,6 +112,17 @@ async fn one_call_finds_out_whether_the_service_is_back() {
     assert_eq!(bench.provider.interruptions(), before + 1);
     assert_eq!(bench.provider.get("key").await, Ok(None));
     assert_eq!(bench.provider.interruptions(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_tells_of_interruptions_was_only_slow() {
+    let bench = Bench::over(|inner| FaultyRedis::new(inner).telling_every_interruption());
+    bench.open_reads().await;
+    bench.become_half_open().await;
+    bench.faults.heal();
+    assert_eq!(bench.provider.get("key").await, Ok(None));
+    assert_eq!(bench.reads(), CircuitState::Closed);
+    assert_eq!(bench.provider.interruptions(), 0);
 }
 
 #[tokio::test(start_paused = true)]

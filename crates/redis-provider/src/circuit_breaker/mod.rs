@@ -36,8 +36,9 @@ use crate::report::{Circuits, ProviderReport};
 /// says. A call that its caller gives up counts as slow if it was by then, and else not at all.
 ///
 /// When its time is over, one call goes through; the circuit closes if that is answered, and else
-/// stays open, longer each time. Each closing raises
-/// [`interruptions`](RedisProvider::interruptions) before the answer is handed out.
+/// stays open, longer each time. Where the service inside cannot tell of its own
+/// [`interruptions`](RedisProvider::interruptions), each closing raises them, before the answer is
+/// handed out.
 ///
 /// There is no timer and no task: a circuit that nobody calls stays half-open.
 #[derive(Debug)]
@@ -132,7 +133,8 @@ impl CircuitBreaker {
         match verdict {
             Verdict::Ended(ending) => {
                 let change = circuit.settle(call.ticket, ending, took, now);
-                if matches!(change, Some(Change::Closed { .. })) {
+                let is_closed = matches!(change, Some(Change::Closed { .. }));
+                if is_closed && !self.inner.tells_every_interruption() {
                     // Under the lock: nobody gets through before it is raised.
                     self.closings.fetch_add(1, Ordering::Release);
                 }
@@ -293,6 +295,10 @@ impl RedisProvider for CircuitBreaker {
 
     fn interruptions(&self) -> u64 {
         self.inner.interruptions().wrapping_add(self.closings.load(Ordering::Acquire))
+    }
+
+    fn tells_every_interruption(&self) -> bool {
+        self.inner.tells_every_interruption()
     }
 
     fn report(&self) -> ProviderReport {

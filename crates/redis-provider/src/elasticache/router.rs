@@ -153,6 +153,8 @@ impl Router {
             old.nodes().map(|placed| &placed.node).filter(|node| !is_kept(node)).collect();
         self.view.send_replace(Arc::new(new.clone()));
         for node in gone {
+            // Nobody asks it any more, so its return while it is let go loses nobody's writes.
+            node.set_primary(false);
             self.nursery.retire(node);
         }
     }
@@ -228,15 +230,16 @@ fn target(redirect: &Redirect, from: &Node) -> Address {
 
 /// Nodes that took slots over from a node that failed, or that was made a replica: those that were
 /// replicas before, and unknown ones where the owner of before is no longer there to have given
-/// its slots away.
+/// its slots away, or is a primary no more.
 fn promoted<'a>(old: &View, new: &'a View) -> Vec<&'a Arc<Node>> {
     if old.is_unknown() {
         return Vec::new();
     }
     let took_over = |node: &Arc<Node>, first_slot: u16| {
         let before = old.nodes().find(|placed| Arc::ptr_eq(&placed.node, node));
+        let lost = |owner: &Arc<Node>| !owner.is_usable() || !is_primary(new, owner);
         before.map_or_else(
-            || old.owner(first_slot).is_some_and(|owner| !owner.is_usable()),
+            || old.owner(first_slot).is_some_and(lost),
             |placed| placed.primary.is_some(),
         )
     };
@@ -246,4 +249,8 @@ fn promoted<'a>(old: &View, new: &'a View) -> Vec<&'a Arc<Node>> {
         .filter(|(node, first_slot)| took_over(node, *first_slot))
         .map(|(node, _)| node)
         .collect()
+}
+
+fn is_primary(view: &View, node: &Arc<Node>) -> bool {
+    view.nodes().any(|placed| Arc::ptr_eq(&placed.node, node) && placed.primary.is_none())
 }

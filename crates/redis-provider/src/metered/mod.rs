@@ -252,6 +252,10 @@ impl RedisProvider for Metered {
         self.inner.interruptions()
     }
 
+    fn tells_every_interruption(&self) -> bool {
+        self.inner.tells_every_interruption()
+    }
+
     fn report(&self) -> ProviderReport {
         let mut report = self.inner.report();
         report.calls = self.methods.all().into_iter().filter_map(Figures::report).collect();

@@ -37,6 +37,7 @@ pub struct FaultyRedis {
     rules: Mutex<Vec<Rule>>,
     messages: Arc<Mutex<MessageFaults>>,
     gaps: broadcast::Sender<()>,
+    tells_every_interruption: bool,
 }
 
 #[derive(Debug)]
@@ -60,7 +61,15 @@ impl FaultyRedis {
             rules: Mutex::default(),
             messages: Arc::default(),
             gaps: broadcast::Sender::new(16),
+            tells_every_interruption: false,
         }
+    }
+
+    /// Poses as a service that knows of every interruption; there are none.
+    #[must_use]
+    pub fn telling_every_interruption(mut self) -> Self {
+        self.tells_every_interruption = true;
+        self
     }
 
     /// Breaks every call from now on.
@@ -232,6 +241,10 @@ impl RedisProvider for FaultyRedis {
 
     fn interruptions(&self) -> u64 {
         self.inner.interruptions()
+    }
+
+    fn tells_every_interruption(&self) -> bool {
+        self.tells_every_interruption
     }
 
     fn report(&self) -> ProviderReport {

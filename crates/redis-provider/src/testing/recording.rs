@@ -134,6 +134,10 @@ impl RedisProvider for RecordingRedis {
         self.inner.interruptions()
     }
 
+    fn tells_every_interruption(&self) -> bool {
+        self.inner.tells_every_interruption()
+    }
+
     fn report(&self) -> ProviderReport {
         self.inner.report()
     }

@@ -17,6 +17,9 @@ use crate::waiting::eventually;
 /// Where ports of test servers lie: below the range that outgoing connections take theirs from.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
+/// How the portal proves to the identity provider who it is.
+pub const CLIENT_SECRET: &str = "portal-dev-secret";
+
 /// Time limits for tests that are about what is answered, not when: many of them share a machine.
 const PATIENT: [(&str, &str); 3] = [
     ("PORTAL__REDIS__COMMAND_TIMEOUT_MS", "2000"),
@@ -157,7 +160,7 @@ impl Portal {
             .env("DATABASE_WORKER_URL", &databases.worker_url)
             .env("AUTH0_ISSUER_BASE_URL", provider.issuer())
             .env("AUTH0_CLIENT_ID", "portal-dev")
-            .env("AUTH0_CLIENT_SECRET", "portal-dev-secret")
+            .env("AUTH0_CLIENT_SECRET", CLIENT_SECRET)
             .env("SESSION_KEYS", session_keys())
             .env("PORTAL__HTTP__WORKERS", "2")
             .env("PORTAL__DATABASE__MAX_CONNECTIONS", "4")
@@ -228,7 +231,7 @@ pub fn free_port() -> u16 {
 }
 
 /// The same for all instances of all tests, so that instances share sessions.
-fn session_keys() -> String {
+pub fn session_keys() -> String {
     use base64::Engine;
     let key = [7_u8; 64];
     format!("test:{}", base64::engine::general_purpose::STANDARD.encode(key))

@@ -106,7 +106,8 @@ impl OwnRedis {
     pub async fn start_on(port: u16) -> Self {
         let process = tokio::process::Command::new(environment::redis_server())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "no", "--dir"])
+            // Its command line stays as it was given, so that one left behind can be found.
+            .args(["--appendonly", "no", "--set-proc-title", "no", "--dir"])
             .arg(Path::new(&std::env::temp_dir()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

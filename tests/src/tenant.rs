@@ -126,6 +126,11 @@ impl Tenant {
         format!("auth0|{}-{role}", self.tag)
     }
 
+    /// Where its people sign in.
+    pub fn provider(&self) -> &IdentityProvider {
+        &self.world.provider
+    }
+
     /// The member with this role, signed in.
     pub async fn signs_in(&self, portal: &Portal, role: Role) -> Browser {
         let mut browser = portal.browser();

@@ -223,8 +223,15 @@ impl TenantCache {
 
     pub(crate) fn provider_failed(&self, action: &'static str, error: &RedisError) {
         self.inner.statistics.provider_failed();
-        self.inner.journal.provider_failed();
-        tracing::warn!(cache.action = action, error.kind = error.kind(), %error, "cache provider failed");
+        if let Some(unsaid) = self.inner.journal.provider_failed() {
+            tracing::warn!(
+                cache.action = action,
+                error.kind = error.kind(),
+                %error,
+                unsaid,
+                "cache provider failed"
+            );
+        }
     }
 
     /// What readers share a load by while no generations can be had.

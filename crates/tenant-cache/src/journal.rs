@@ -25,6 +25,9 @@ const MEMORY: Duration = Duration::from_secs(60);
 /// How often it is looked for what need not be remembered any more.
 const FORGETTING_INTERVAL: Duration = Duration::from_secs(1);
 
+/// During an outage every call fails; the log is told this often.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Some ten megabytes at the very most: one line for each of a tenant's changed entities, until the
 /// tenant as a whole is the better answer.
 const BOUNDS: Bounds = Bounds { targets: 64, tenants: 2_000 };
@@ -50,6 +53,9 @@ struct State {
     settling: Settling,
     /// First and last failure of the present trouble.
     trouble: Option<(Instant, Instant)>,
+    next_complaint: Option<Instant>,
+    /// Failures since the last one that was told of.
+    unsaid: u64,
     /// Whether another attempt is promising: the provider has answered somebody, or is new.
     is_due: bool,
     next_forgetting: Instant,
@@ -93,6 +99,8 @@ impl Journal {
                 sequence: 0,
                 settling: Settling::Over,
                 trouble: None,
+                next_complaint: None,
+                unsaid: 0,
                 is_due: false,
                 next_forgetting: Instant::now(),
                 journaled: 0,
@@ -202,8 +210,9 @@ impl Journal {
     }
 
     /// Takes note that a call of the provider failed: what was acknowledged before may be lost for
-    /// as long as this goes on.
-    pub(crate) fn provider_failed(&self) {
+    /// as long as this goes on. Answers how many failures the log was spared, when it is time to
+    /// tell of one again.
+    pub(crate) fn provider_failed(&self) -> Option<u64> {
         let now = Instant::now();
         let mut state = self.lock();
         let first = match state.trouble {
@@ -211,6 +220,12 @@ impl Journal {
             _ => now,
         };
         state.trouble = Some((first, now));
+        if state.next_complaint.is_some_and(|next| now < next) {
+            state.unsaid += 1;
+            return None;
+        }
+        state.next_complaint = Some(now + COMPLAINT_INTERVAL);
+        Some(std::mem::take(&mut state.unsaid))
     }
 
     /// Whether something has happened since this was asked last that makes another attempt

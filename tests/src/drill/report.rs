@@ -75,6 +75,10 @@ pub struct Bounds {
 const BUDGET: Duration = Duration::from_millis(300);
 const CLOCK_SLACK: Duration = Duration::from_millis(30);
 
+/// All was right, but not in time: what was late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Late(pub(super) String);
+
 /// What a drill showed.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -134,8 +138,9 @@ impl Report {
         }
     }
 
-    /// Fails unless the portal kept its word; leaves the table's row behind either way.
-    pub fn holds(&self, bounds: Bounds) {
+    /// Fails unless what was answered is right, and answers whether it was in time; leaves the
+    /// table's row behind either way.
+    pub fn judge(&self, bounds: Bounds) -> Result<(), Late> {
         self.leaves_a_row();
         let told = format!("{self:#?}");
         assert!(self.requests > 300, "too few requests to say anything: {told}");
@@ -143,11 +148,19 @@ impl Report {
         assert!(self.strange.is_empty(), "neither 200 nor 503: {told}");
         assert_eq!(self.unreachable, 0, "requests without an answer: {told}");
         assert_eq!(self.untimed, 0, "answers that do not say how long Redis took: {told}");
-        assert!(self.longest_wait <= BUDGET + CLOCK_SLACK, "waited too long for Redis: {told}");
-        assert!(self.recovered <= bounds.recovers_within, "recovered too late: {told}");
-        if let Some(limit) = bounds.opens_within {
-            assert!(self.opened.is_some_and(|opened| opened <= limit), "opened too late: {told}");
-        }
+        let is_open_in_time = bounds
+            .opens_within
+            .is_none_or(|limit| self.opened.is_some_and(|opened| opened <= limit));
+        let what = if self.longest_wait > BUDGET + CLOCK_SLACK {
+            "waited too long for Redis"
+        } else if self.recovered > bounds.recovers_within {
+            "recovered too late"
+        } else if !is_open_in_time {
+            "opened too late"
+        } else {
+            return Ok(());
+        };
+        Err(Late(format!("{what}: {told}")))
     }
 
     /// Prints one row of the table in docs/reliability.md.

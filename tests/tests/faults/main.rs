@@ -4,13 +4,4 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails where it stands")]
 
-mod cluster;
-mod single;
-mod upstash;
-
-use std::time::Duration;
-
-/// Of load before anything breaks, so that the drill begins with everything well.
-const CALM: Duration = Duration::from_secs(2);
-/// What a recovery may take beyond the service's own.
-const BEYOND: Duration = Duration::from_secs(1);
+mod drills;

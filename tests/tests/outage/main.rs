@@ -1,5 +1,7 @@
 //! Postgres or Redis away: what still works, what is said, and that all is well afterwards.
 
+mod secrets;
+
 use std::time::Duration;
 
 use portal_tests::job;

@@ -205,7 +205,14 @@ fn redis_program() -> String {
 fn spawn_redis(port: u16) -> Process {
     let child = Command::new(redis_program())
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .args(["--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")])
+        .args([
+            "--appendonly",
+            "no",
+            "--set-proc-title",
+            "no",
+            "--dir",
+            env!("CARGO_TARGET_TMPDIR"),
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();

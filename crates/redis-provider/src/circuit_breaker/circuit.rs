@@ -12,7 +12,7 @@ use crate::report::CircuitState;
 /// Standard deviations by which a count must exceed what its rate explains.
 const CONFIDENCE: f64 = 2.5;
 /// Doublings of the time that a circuit stays open.
-const LONGEST_GROWTH: u32 = 2;
+const LONGEST_GROWTH: u32 = 1;
 /// A part of the time that a circuit stays open, by which it varies.
 const JITTER: f64 = 0.2;
 /// The longest that a service is left alone, whatever it or the settings say; asking it once an

@@ -34,8 +34,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// Short, because the client library ends a connection at each `CLUSTERDOWN`: this is how late a
 /// cluster that is well again may be noticed.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
-/// Added to the library's own time limit before the call is given up without it.
-const GRACE: Duration = Duration::from_millis(50);
 /// A call that is given up by its caller before this says nothing about the connection.
 const PATIENCE: Duration = Duration::from_millis(150);
 
@@ -142,7 +140,7 @@ impl Link {
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let mut waiting = Waiting { link: self, since: Instant::now(), is_over: false };
-        let Ok(answer) = tokio::time::timeout_at(deadline + GRACE, call).await else {
+        let Ok(answer) = tokio::time::timeout_at(deadline, call).await else {
             return Err(Error::new(ErrorKind::Timeout, "no answer in time"));
         };
         waiting.is_over = !matches!(&answer, Err(error) if *error.kind() == ErrorKind::Timeout);
@@ -197,7 +195,8 @@ impl Link {
         }
         let options = Options {
             max_attempts: Some(1),
-            timeout: Some(self.plan.command_timeout),
+            // None: each call has its deadline here, and a second timer costs as much as the first.
+            timeout: Some(Duration::ZERO),
             fail_fast: true,
             ..Options::default()
         };

@@ -21,7 +21,14 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new(program())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")])
+            .args([
+                "--appendonly",
+                "no",
+                "--set-proc-title",
+                "no",
+                "--dir",
+                env!("CARGO_TARGET_TMPDIR"),
+            ])
             .args(["--user", "default", "off"])
             .args(["--user", user, "on", &format!(">{token}"), "~*", "&*", "+@all"])
             .stdout(Stdio::null())

@@ -104,7 +104,14 @@ fn server_program() -> String {
 fn spawn(port: u16, arguments: &[&str]) -> Child {
     Command::new(server_program())
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .args(["--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")])
+        .args([
+            "--appendonly",
+            "no",
+            "--set-proc-title",
+            "no",
+            "--dir",
+            env!("CARGO_TARGET_TMPDIR"),
+        ])
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,50 +1,22 @@
 //! The contract, and what the adapter does for its price.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use redis_provider::testing::contract::{self, TimeControl};
-use redis_provider::{RedisProvider, SetOptions, Topology, UpstashSettings};
+use redis_provider::{RedisProvider, SetOptions};
 
-use crate::front::{Front, named};
-use crate::{connect, is_away};
-
-/// Thousands of calls at once on a busy machine take longer than one call may.
-fn patient(settings: UpstashSettings) -> UpstashSettings {
-    UpstashSettings {
-        connect_timeout: Duration::from_secs(10),
-        command_timeout: Duration::from_secs(30),
-        ..settings
-    }
-}
-
-async fn keeps_the_contract(settings: UpstashSettings) {
-    let provider = connect(&patient(settings)).await;
-    contract::run_all(Arc::clone(&provider) as Arc<dyn RedisProvider>, TimeControl::Real).await;
-    assert_eq!(provider.info().await.expect("info").topology, Topology::Rest);
-    provider.close().await;
-    assert!(is_away(&provider.get("key").await), "a closed provider answers");
-}
+use crate::front::Front;
+use crate::{connect, rest};
 
 #[tokio::test]
 async fn dev_upstash_keeps_the_contract() {
-    let shared = named("PORTAL_TEST_UPSTASH_URL", "PORTAL_TEST_UPSTASH_TOKEN");
-    keeps_the_contract(shared.expect(
+    let shared = rest::named("PORTAL_TEST_UPSTASH_URL", "PORTAL_TEST_UPSTASH_TOKEN");
+    rest::keeps_the_contract(shared.expect(
         "PORTAL_TEST_UPSTASH_URL and PORTAL_TEST_UPSTASH_TOKEN are not set: run \
          `cargo xtask test`, which starts a server",
     ))
     .await;
-}
-
-/// `cargo xtask test` runs this one in a stage of its own and reads what it prints.
-#[tokio::test]
-async fn real_upstash_keeps_the_contract() {
-    match named("UPSTASH_TEST_URL", "UPSTASH_TEST_TOKEN") {
-        Some(settings) => keeps_the_contract(settings).await,
-        None => println!("not run: UPSTASH_TEST_URL and UPSTASH_TEST_TOKEN are not set"),
-    }
 }
 
 /// Each command is charged for, and is sent once; requests are a tenth of them, or fewer.

@@ -116,7 +116,14 @@ async fn start_redis(port: u16) -> (Process, u16) {
     let spawn = || {
         let child = Command::new(redis_program())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "no", "--dir", env!("CARGO_TARGET_TMPDIR")])
+            .args([
+                "--appendonly",
+                "no",
+                "--set-proc-title",
+                "no",
+                "--dir",
+                env!("CARGO_TARGET_TMPDIR"),
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -142,12 +149,4 @@ fn redis_program() -> String {
 fn front_program() -> String {
     std::env::var("PORTAL_TEST_DEV_UPSTASH_BIN")
         .expect("PORTAL_TEST_DEV_UPSTASH_BIN is not set: run `cargo xtask test`, which builds it")
-}
-
-/// The database that the variables name, if they are set.
-#[expect(clippy::disallowed_methods, reason = "the test runner tells its servers this way")]
-pub(crate) fn named(url: &str, token: &str) -> Option<UpstashSettings> {
-    let read = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let url = Url::parse(&read(url)?).expect("a URL");
-    Some(UpstashSettings::new(url, read(token)?.into()))
 }

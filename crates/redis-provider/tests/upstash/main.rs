@@ -1,4 +1,4 @@
-//! The adapter for Upstash over dev-upstash and a real redis-server, and over the real service.
+//! The adapter for Upstash over dev-upstash and a real redis-server.
 
 #![expect(
     clippy::expect_used,
@@ -12,6 +12,8 @@ mod contract;
 mod front;
 mod messages;
 mod outages;
+#[path = "../support/rest.rs"]
+mod rest;
 mod values;
 
 use std::sync::Arc;

@@ -21,8 +21,9 @@ const OF_REAL_UPSTASH: &str = "real_upstash";
 const OF_TWO_INSTANCES: &str = "two_instances::";
 
 /// The drills hold the portal to milliseconds, which a machine that does other work at the same
-/// time cannot: they are run alone, by `cargo xtask test -E 'binary(faults)'`.
-const DRILLS: &str = "binary(faults)";
+/// time cannot: they have a stage of their own, one after another. Parts of their names.
+const DRILLS: &str = "drills::";
+const DRILLS_SUITE: &str = "faults";
 
 /// Which tests a stage runs.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ enum Scope {
     Everything,
     /// These binaries of the black-box suites, on this Redis.
     BlackBox { binaries: &'static [&'static str], provider: &'static str },
+    /// The drills, which bring their own Redis.
+    Drills,
     /// Those of the real Upstash.
     RealUpstash,
 }
@@ -63,6 +66,7 @@ pub(super) const STAGES: &[Stage] = &[
         title: "provider suite on a single Redis",
         scope: Scope::BlackBox { binaries: PROVIDER_SUITE, provider: "single" },
     },
+    Stage { title: "fault drills, one after another", scope: Scope::Drills },
     Stage { title: "contract against the real Upstash", scope: Scope::RealUpstash },
 ];
 
@@ -81,7 +85,7 @@ impl Stage {
     pub(super) fn tell(&self, program: &mut Command) {
         match self.scope {
             Scope::BlackBox { provider, .. } => program.env(PROVIDER, provider),
-            Scope::Everything | Scope::RealUpstash => program.env_remove(PROVIDER),
+            Scope::Everything | Scope::Drills | Scope::RealUpstash => program.env_remove(PROVIDER),
         };
     }
 
@@ -96,7 +100,8 @@ impl Stage {
     fn nextest_arguments(&self) -> Vec<String> {
         let real = format!("(package({PROVIDERS}) and test({OF_REAL_UPSTASH}))");
         let filter = match &self.scope {
-            Scope::Everything => format!("not {real} and not {DRILLS}"),
+            Scope::Everything => format!("not {real} and not test({DRILLS})"),
+            Scope::Drills => format!("package({BLACK_BOX}) and binary({DRILLS_SUITE})"),
             Scope::RealUpstash => real,
             Scope::BlackBox { binaries, .. } => {
                 let binaries: Vec<_> =
@@ -115,7 +120,12 @@ impl Stage {
     fn cargo_arguments(&self) -> Vec<String> {
         let words = match &self.scope {
             Scope::Everything => {
-                format!("--workspace --lib --bins --tests -- --skip {OF_REAL_UPSTASH}")
+                format!(
+                    "--workspace --lib --bins --tests -- --skip {OF_REAL_UPSTASH} --skip {DRILLS}"
+                )
+            }
+            Scope::Drills => {
+                format!("--package {BLACK_BOX} --test {DRILLS_SUITE} -- --test-threads 1")
             }
             Scope::RealUpstash => format!("--package {PROVIDERS} --tests -- {OF_REAL_UPSTASH}"),
             Scope::BlackBox { binaries, .. } => {
@@ -214,10 +224,23 @@ mod tests {
     fn tests_of_the_real_service_are_run_by_their_own_stage_alone() {
         let [first, .., last] = STAGES else { panic!("no stages") };
         let real = "(package(redis-provider) and test(real_upstash))";
-        let others = format!("not {real} and not binary(faults)");
+        let others = format!("not {real} and not test(drills::)");
         assert_eq!(first.nextest_arguments(), ["--workspace", "-E", &others]);
         assert_eq!(last.nextest_arguments(), ["--workspace", "-E", real]);
-        assert!(first.cargo_arguments().ends_with(&["--skip".into(), "real_upstash".into()]));
+        assert!(first.cargo_arguments().join(" ").contains("--skip real_upstash"));
+    }
+
+    #[test]
+    fn drills_are_run_alone() {
+        let drills = STAGES.iter().find(|stage| matches!(stage.scope, Scope::Drills)).unwrap();
+        let filter = "package(portal-tests) and binary(faults)";
+        assert_eq!(drills.nextest_arguments(), ["--workspace", "-E", filter]);
+        assert_eq!(
+            drills.cargo_arguments().join(" "),
+            "--package portal-tests --test faults -- --test-threads 1"
+        );
+        let first = STAGES.first().unwrap();
+        assert!(first.cargo_arguments().join(" ").ends_with("--skip drills::"));
     }
 
     #[test]

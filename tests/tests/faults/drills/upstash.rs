@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use portal_tests::drill::{Bounds, Drill, Report};
+use portal_tests::drill::{Bounds, Drill, Late, Report, in_time};
 use portal_tests::servers::OwnUpstash;
 use tokio::time::Instant;
 
-use crate::{BEYOND, CALM};
+use super::{BEYOND, CALM};
 
 /// The longest that an open circuit waits before a call is let through, and that call itself.
-const HALF_OPEN: Duration = Duration::from_millis(720 + 250);
+const HALF_OPEN: Duration = Duration::from_millis(360 + 250);
 /// What a service asks for by `Retry-After: 1`, with the most jitter.
 const RETRY_AFTER: Duration = Duration::from_millis(1_200 + 250);
 /// The test's stand-in for the end of the period, with the most jitter.
@@ -17,6 +17,15 @@ const QUOTA_RESET: Duration = Duration::from_millis(2_400 + 250);
 
 /// Breaks the service with `fault` for four seconds.
 async fn drill(name: &str, fault: &str, settings: &[(&str, &str)], bounds: Bounds) {
+    in_time(async || attempt(name, fault, settings, bounds).await).await;
+}
+
+async fn attempt(
+    name: &str,
+    fault: &str,
+    settings: &[(&str, &str)],
+    bounds: Bounds,
+) -> Result<(), Late> {
     let upstash = OwnUpstash::start_new().await;
     let drill = Drill::set_up(upstash.as_redis(), settings).await;
     let load = drill.begins();
@@ -31,9 +40,10 @@ async fn drill(name: &str, fault: &str, settings: &[(&str, &str)], bounds: Bound
 
     let openings = load.openings();
     let report = Report::of(name, &load.stops().await, &openings, began, over);
-    report.holds(bounds);
+    let verdict = report.judge(bounds);
     drill.nothing_is_stale().await;
     drill.everybody_is_signed_in().await;
+    verdict
 }
 
 const fn opens(half_open: Duration) -> Bounds {

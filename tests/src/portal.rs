@@ -204,6 +204,14 @@ impl Portal {
         ended.expect("the portal ends in time").unwrap().code()
     }
 
+    /// Prints the end of its log, for whoever looks into a failed test.
+    pub fn shows_last_lines(&self, count: usize) {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(count)..];
+        eprintln!("the portal's last lines:\n{}", tail.join("\n"));
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
@@ -213,10 +221,7 @@ impl Portal {
 impl Drop for Portal {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            let tail = &lines[lines.len().saturating_sub(40)..];
-            eprintln!("the portal's last lines:\n{}", tail.join("\n"));
+            self.shows_last_lines(40);
         }
         drop(std::fs::remove_file(&self.log));
     }

@@ -60,8 +60,10 @@ impl TenantCache {
         clock: Arc<dyn Clock>,
         settings: CacheSettings,
     ) -> Self {
-        // After an interruption, half of the lease goes to other instances for noticing it too.
-        let settling_time = settings.lease / 2;
+        // After an interruption, this much of the lease goes to other instances for noticing it too:
+        // a connection is tried again within a quarter of a second, the map of a cluster is asked
+        // for every tenth.
+        let settling_time = settings.lease.mul_f64(0.35);
         Self {
             inner: Arc::new(Inner {
                 journal: Journal::new(Arc::clone(&provider), settling_time),

@@ -9,7 +9,7 @@ use crate::cache::{Inner, TenantCache};
 use crate::invalidation;
 
 /// How often the journal is looked at, and so the shortest pause between two attempts.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(50);
 
 /// Longest pause between two attempts, unless the provider answers somebody meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -133,7 +133,7 @@ impl Reference {
             }
             (Period::Probing, _) => {
                 self.failed_probes += 1;
-                let growth = [1, 2, 4][self.failed_probes.min(2) as usize];
+                let growth = [1, 2][self.failed_probes.min(1) as usize];
                 self.enter(Period::Open(self.now + OPEN_MS * growth));
             }
             (Period::Closed(since), _) => {

@@ -27,8 +27,8 @@ pub struct BreakerSettings {
     /// Share of slow calls that opens the circuit, 0 to 1. The default is 0.5.
     pub slow_rate: f64,
     /// How long a circuit stays open before one call may try again, give or take a fifth; doubled
-    /// after the first try that fails. The default is 150 ms, so that even the longest interval
-    /// (360 ms) and the half second in which caches settle after an outage pass within 1 s of the
+    /// after the first try that fails. The default is 100 ms, so that even the longest interval
+    /// (240 ms) and the third of a second in which caches settle after an outage pass within 1 s of the
     /// service's return.
     pub open_for: Duration,
     /// The same when the service refuses calls for their rate or a quota, and does not say for
@@ -45,7 +45,7 @@ impl Default for BreakerSettings {
             failure_rate: 0.5,
             slow_call: Duration::from_millis(150),
             slow_rate: 0.5,
-            open_for: Duration::from_millis(150),
+            open_for: Duration::from_millis(100),
             quota_open_for: Duration::from_secs(60),
         }
     }

@@ -33,7 +33,7 @@ const GOOD_LIFE: Duration = Duration::from_secs(10);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// Short, because the client library ends a connection at each `CLUSTERDOWN`: this is how late a
 /// cluster that is well again may be noticed.
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
 /// A call that is given up by its caller before this says nothing about the connection.
 const PATIENCE: Duration = Duration::from_millis(150);
 

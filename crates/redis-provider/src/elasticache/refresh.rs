@@ -20,9 +20,9 @@ use crate::backoff::Backoff;
 /// How often the map is looked at without any reason.
 const ROUTINE: Duration = Duration::from_secs(30);
 /// How often while calls for some slots cannot be answered, in milliseconds.
-const URGENT_MILLIS: std::ops::RangeInclusive<u64> = 100..=200;
+const URGENT_MILLIS: std::ops::RangeInclusive<u64> = 50..=100;
 /// The least time between two looks: redirections come in crowds, and mend the map themselves.
-const SPACING: Duration = Duration::from_millis(100);
+const SPACING: Duration = Duration::from_millis(50);
 /// Nodes that are asked each time.
 const INFORMANTS: usize = 3;
 /// Waits between attempts to find any server.

@@ -143,7 +143,7 @@ async fn an_instance_that_nobody_reads_from_repeats_what_a_failover_lost() {
     let behind = provider.snapshot().await;
     here.cache.invalidate(&scope, CHANGED, None).await.unwrap();
     provider.fails_over_to(&behind).await;
-    // The other instance cannot know what it was. It believes nothing for half of the lease.
+    // The other instance cannot know what it was. It believes nothing for a third of the lease.
     for _ in 0..10 {
         assert_eq!(there.reads(&scope, "new").await.1, "new");
         sleep(Duration::from_millis(15)).await;

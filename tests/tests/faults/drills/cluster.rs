@@ -69,6 +69,9 @@ impl Scene {
         let observations = self.load.stops().await;
         let report = Report::of(name, &observations, &openings, fault, over);
         let verdict = report.judge(bounds);
+        if verdict.is_err() {
+            self.drill.portal.shows_last_lines(400);
+        }
         self.drill.nothing_is_stale().await;
         self.drill.everybody_is_signed_in().await;
         verdict

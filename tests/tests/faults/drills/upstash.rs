@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{BEYOND, CALM};
 
 /// The longest that an open circuit waits before a call is let through, and that call itself.
-const HALF_OPEN: Duration = Duration::from_millis(360 + 250);
+const HALF_OPEN: Duration = Duration::from_millis(240 + 250);
 /// What a service asks for by `Retry-After: 1`, with the most jitter.
 const RETRY_AFTER: Duration = Duration::from_millis(1_200 + 250);
 /// The test's stand-in for the end of the period, with the most jitter.

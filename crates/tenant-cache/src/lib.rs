@@ -55,6 +55,8 @@ mod read;
 pub mod registry;
 mod replay;
 mod settings;
+#[cfg_attr(not(test), expect(dead_code, reason = "reads do not go through it yet"))]
+mod shelves;
 mod stamp;
 mod statistics;
 mod tries;

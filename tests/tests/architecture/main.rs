@@ -25,7 +25,8 @@ fn allowed_edges() -> BTreeMap<&'static str, Vec<&'static str>> {
     BTreeMap::from([
         ("tenancy", vec![]),
         ("redis-provider", vec![]),
-        ("tenant-cache", vec!["tenancy", "redis-provider"]),
+        ("sealing", vec![]),
+        ("tenant-cache", vec!["tenancy", "redis-provider", "sealing"]),
         ("session-store", vec!["tenancy", "redis-provider"]),
         ("employer-store", vec!["tenancy"]),
         ("event-notifier", vec!["tenancy", "redis-provider", "employer-store"]),
@@ -38,6 +39,7 @@ fn allowed_edges() -> BTreeMap<&'static str, Vec<&'static str>> {
             vec![
                 "tenancy",
                 "redis-provider",
+                "sealing",
                 "tenant-cache",
                 "session-store",
                 "event-notifier",
@@ -52,6 +54,7 @@ fn allowed_edges() -> BTreeMap<&'static str, Vec<&'static str>> {
 const FENCED: &[(&str, &[&str])] = &[
     ("fred", &["redis-provider"]),
     ("sqlx", &["employer-store"]),
+    ("flate2", &["tenant-cache"]),
     ("actix-session", &["session-store", "portal-api"]),
     ("jsonwebtoken", &["portal-api"]),
     ("reqwest", &["redis-provider", "portal-api", "event-notifier"]),

@@ -60,8 +60,10 @@ impl Outcome {
 pub struct CachedAnswer {
     /// The value as JSON.
     pub body: Bytes,
+    /// The same bytes compressed with gzip; absent where that would not save enough or may not be.
+    pub gzip: Option<Bytes>,
     /// A strong entity tag of the body, with its quotes.
-    pub etag: String,
+    pub etag: Arc<str>,
     /// Where the answer came from.
     pub outcome: Outcome,
     /// Time since it was loaded.
@@ -86,7 +88,7 @@ pub enum CacheError<E: Error + Send + Sync + 'static> {
 }
 
 /// Half of the SHA-256 of the body: equal bodies have equal tags on every instance.
-pub(crate) fn entity_tag(body: &[u8]) -> String {
+pub(crate) fn entity_tag(body: &[u8]) -> Arc<str> {
     let digest = Sha256::digest(body);
     let mut tag = String::with_capacity(34);
     tag.push('"');
@@ -96,5 +98,5 @@ pub(crate) fn entity_tag(body: &[u8]) -> String {
         }
     }
     tag.push('"');
-    tag
+    tag.into()
 }

@@ -13,8 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use sealing::KeyRing;
+
 use crate::admission::Admission;
 use crate::answer::{CacheError, CachedAnswer, Loaded, Outcome};
+use crate::envelope::{Codec, Place, SealingKeyMissing};
 use crate::flight::{
     Basis, Boarding, FlightError, FlightKey, FlightOutcome, Flights, Landing, wait_for,
 };
@@ -40,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) provider: Arc<dyn RedisProvider>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: CacheSettings,
+    pub(crate) codec: Codec,
     pub(crate) flights: Flights,
     pub(crate) statistics: Statistics,
     pub(crate) admission: Admission,
@@ -54,11 +58,35 @@ pub(crate) struct Inner {
 }
 
 impl TenantCache {
-    /// A cache over `provider`.
+    /// A cache over `provider` that has no keys: values of sealed operations are loaded each time.
     pub fn new(
         provider: Arc<dyn RedisProvider>,
         clock: Arc<dyn Clock>,
         settings: CacheSettings,
+    ) -> Self {
+        Self::with_codec(provider, clock, settings, Codec::unchecked(None, &settings))
+    }
+
+    /// A cache over `provider` that seals with the newest of `keys`.
+    ///
+    /// # Errors
+    ///
+    /// [`SealingKeyMissing`] where there are none and an operation of the product is sealed.
+    pub fn with_keys(
+        provider: Arc<dyn RedisProvider>,
+        clock: Arc<dyn Clock>,
+        settings: CacheSettings,
+        keys: Option<KeyRing>,
+    ) -> Result<Self, SealingKeyMissing> {
+        let codec = Codec::new(keys, &settings)?;
+        Ok(Self::with_codec(provider, clock, settings, codec))
+    }
+
+    fn with_codec(
+        provider: Arc<dyn RedisProvider>,
+        clock: Arc<dyn Clock>,
+        settings: CacheSettings,
+        codec: Codec,
     ) -> Self {
         // After an interruption, this much of the lease goes to other instances for noticing it too:
         // a connection is tried again within a quarter of a second, the map of a cluster is asked
@@ -75,6 +103,7 @@ impl TenantCache {
                 gutter: Gutter::new(settings.lease, settings.gutter_max_bytes),
                 tries: Tries::new(),
                 settings,
+                codec,
                 tasks: TaskTracker::new(),
                 stop: CancellationToken::new(),
                 looked_after: OnceLock::new(),
@@ -112,17 +141,18 @@ impl TenantCache {
         // Before anything is read, so that it is no younger than what is read.
         let tries = self.inner.tries.of(scope.org());
         let dependencies = Dependencies::of(scope, operation, entities);
-        let (basis, outcome) = match self.read(scope, &key, &dependencies).await {
+        let place = Place { org: scope.org(), key: &key, operation };
+        let (basis, outcome) = match self.read(scope, place, &dependencies).await {
             Read::Fresh(answer) => return Ok(Some(self.answered(scope, operation, answer))),
             Read::Absent(generations) => (Basis::Generations(generations), Outcome::Miss),
             Read::Unknown => (self.without_generations(tries), Outcome::Bypass),
         };
         if (outcome == Outcome::Bypass || self.inner.gutter.stands_in())
-            && let Some(answer) = self.find_kept(&key, tries).await
+            && let Some(answer) = self.find_kept(place, tries).await
         {
             return Ok(Some(self.answered(scope, operation, answer)));
         }
-        let flight = FlightKey { key: key.as_str().to_owned(), basis };
+        let flight = FlightKey { key, basis };
         let (landed, outcome) = match self.inner.flights.board(flight) {
             Boarding::Landed(landed) if outcome == Outcome::Miss => (landed, Outcome::Hit),
             Boarding::Landed(landed) => (landed, outcome),

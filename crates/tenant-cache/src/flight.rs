@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tenancy::TenantKey;
 use tokio::sync::watch;
 
 use crate::answer::CachedAnswer;
@@ -29,7 +30,7 @@ pub(crate) enum FlightError {
 /// nobody who came after one is given what began before it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlightKey {
-    pub(crate) key: String,
+    pub(crate) key: TenantKey,
     pub(crate) basis: Basis,
 }
 

@@ -13,6 +13,9 @@
 //! - **An error of the provider is not a miss**: the answer then comes from the loader, behind a
 //!   limit on concurrent loads, and is marked [`Outcome::Bypass`]. Readers share such a load for a
 //!   second at most, and never across an invalidation that this process has tried.
+//! - **A value is one at its place only.** What the provider answers belongs to the tenant, key and
+//!   operation that was asked for, or it is a miss; where an operation is sensitive it is sealed to
+//!   them, and the provider never sees it in plain text.
 //! - What is cached, for how long, and which event drops it, is one table: [`registry`].
 //!
 //! ```
@@ -63,7 +66,9 @@ mod tries;
 
 pub use answer::{CacheError, CachedAnswer, Loaded, Outcome};
 pub use cache::TenantCache;
+pub use envelope::{RefusedValues, SealingKeyMissing};
 pub use redis_provider::{Budget, CircuitState, Circuits};
 pub use registry::{Class, Operation, Policy};
+pub use sealing::{InvalidKeyRing, KeyRing};
 pub use settings::CacheSettings;
 pub use statistics::{CacheHealth, CacheStatistics, OperationStatistics};

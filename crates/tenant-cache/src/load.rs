@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::answer::{CachedAnswer, Loaded, Outcome, entity_tag};
 use crate::cache::{Inner, TenantCache};
-use crate::envelope::Envelope;
-use crate::flight::{Basis, FlightError, Pilot};
+use crate::envelope::{Codec, Content, EncodeError, Envelope, Place};
+use crate::flight::{Basis, FlightError, FlightKey, Pilot};
 use crate::registry::Operation;
 
 /// Largest share of its time to live by which a value expires early, so that what was stored
@@ -41,6 +41,7 @@ struct Fresh {
     not_after: Option<OffsetDateTime>,
     began: Instant,
     began_at: OffsetDateTime,
+    cost: Duration,
 }
 
 impl TenantCache {
@@ -70,18 +71,19 @@ impl TenantCache {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<Option<Loaded<T>>, E>>,
     {
-        let Inner { settings, admission, statistics, clock, .. } = &**self.shared();
+        let Inner { settings, admission, statistics, clock, codec, .. } = &**self.shared();
         let (is_degraded, outcome) = match job.pilot.key().basis {
             Basis::Generations(_) => (false, Outcome::Miss),
             Basis::Unknown { .. } => (true, Outcome::Bypass),
         };
-        let Some(_permit) = admission.admit(is_degraded).await else {
+        let Some(permit) = admission.admit(is_degraded).await else {
             return Err(FlightError::Overloaded);
         };
         let (began, began_at) = (Instant::now(), clock.now());
         let result = tokio::time::timeout(settings.load_timeout, load()).await;
-        let failed = !matches!(result, Ok(Ok(_)));
-        statistics.loaded(job.scope.org(), job.operation, began.elapsed(), failed);
+        drop(permit);
+        let (failed, cost) = (!matches!(result, Ok(Ok(_))), began.elapsed());
+        statistics.loaded(job.scope.org(), job.operation, cost, failed);
         let loaded = match result {
             Err(_elapsed) => return Err(FlightError::TimedOut),
             Ok(Err(error)) => return Err(FlightError::Load(Arc::new(error))),
@@ -89,9 +91,10 @@ impl TenantCache {
             Ok(Ok(Some(loaded))) => loaded,
         };
         let body = serde_json::to_vec(&loaded.value).map_err(|_| FlightError::Unserializable)?;
-        let body = Bytes::from(body);
-        let answer = CachedAnswer { etag: entity_tag(&body), body, outcome, age: Duration::ZERO };
-        Ok(Some(Fresh { answer, not_after: loaded.not_after, began, began_at }))
+        let etag = entity_tag(&body);
+        let Content { identity, gzip } = codec.pack(job.operation, body.into()).await;
+        let answer = CachedAnswer { body: identity, gzip, etag, outcome, age: Duration::ZERO };
+        Ok(Some(Fresh { answer, not_after: loaded.not_after, began, began_at, cost }))
     }
 
     /// Answers those who wait, and whoever comes until the answer is stored: a provider that hangs
@@ -128,28 +131,34 @@ impl TenantCache {
 
     /// Stores in the provider, for every instance; answers whether it took the value.
     async fn store(&self, job: &Job, fresh: &Fresh) -> bool {
-        let Inner { provider, clock, statistics, gutter, .. } = &**self.shared();
+        let Inner { provider, clock, statistics, gutter, codec, .. } = &**self.shared();
         let ttl = job.operation.policy().ttl.mul_f64(1.0 - JITTER * rand::random::<f64>());
         let now = clock.now();
-        let Some((value, lifetime)) = seal(job, fresh, now, ttl) else { return true };
+        let Some((value, lifetime)) = seal(codec, job, fresh, now, ttl) else { return true };
         statistics.stored(job.scope.org(), job.operation, value.len());
         let options = SetOptions::with_ttl(lifetime);
-        let stored = provider.set(&job.pilot.key().key, value, options).await;
+        let stored = provider.set(job.pilot.key().key.as_str(), value, options).await;
         gutter.stored(stored.is_ok());
         stored.inspect_err(|error| self.provider_failed("store", error)).is_ok()
     }
 
     /// Keeps in process, for the rest of the lease.
     async fn keep(&self, job: &Job, fresh: &Fresh) {
-        let Inner { gutter, settings, .. } = &**self.shared();
-        let Some((value, _)) = seal(job, fresh, fresh.began_at, settings.lease) else { return };
+        let Inner { gutter, settings, codec, .. } = &**self.shared();
+        if !job.operation.policy().class.may_be_stale() {
+            return;
+        }
+        let sealed = seal(codec, job, fresh, fresh.began_at, settings.lease);
+        let Some((value, _)) = sealed else { return };
         self.look_after();
-        gutter.keep(&job.pilot.key().key, job.tries, value, fresh.began).await;
+        gutter.keep(job.pilot.key().key.as_str(), job.tries, value, fresh.began).await;
     }
 }
 
-/// The stored form of what was loaded, and how long it may live; `None` where its time is over.
+/// The stored form of what was loaded, and how long it may live; `None` where its time is over, or
+/// where it has no stored form.
 fn seal(
+    codec: &Codec,
     job: &Job,
     fresh: &Fresh,
     created_at: OffsetDateTime,
@@ -158,12 +167,25 @@ fn seal(
     let expires_at = fresh.not_after.map_or(created_at + ttl, |last| last.min(created_at + ttl));
     let lifetime =
         Duration::try_from(expires_at - created_at).ok().filter(|life| !life.is_zero())?;
-    let generations = match &job.pilot.key().basis {
+    let FlightKey { key, basis } = job.pilot.key();
+    let generations = match basis {
         Basis::Generations(generations) => generations.clone(),
         Basis::Unknown { .. } => Vec::new(),
     };
-    let CachedAnswer { body, etag, .. } = &fresh.answer;
-    let (etag, body) = (etag.clone(), body.clone());
-    let envelope = Envelope { generations, created_at, expires_at, etag, body };
-    Some((envelope.encode(), lifetime))
+    let CachedAnswer { body, gzip, etag, .. } = &fresh.answer;
+    let envelope = Envelope {
+        generations,
+        created_at,
+        expires_at,
+        stale_until: expires_at,
+        load_cost: fresh.cost,
+        etag: Arc::clone(etag),
+        content: Content { identity: body.clone(), gzip: gzip.clone() },
+    };
+    let place = Place { org: job.scope.org(), key, operation: job.operation };
+    let unstorable = |error: &EncodeError| {
+        tracing::warn!(cache.operation = job.operation.name(), %error, "a value cannot be stored");
+    };
+    let value = codec.encode(&place, &envelope).inspect_err(unstorable).ok()?;
+    Some((value, lifetime))
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis_provider::RedisError;
-use tenancy::{TenantKey, TenantScope};
+use tenancy::TenantScope;
 use time::OffsetDateTime;
 
 use crate::answer::{CachedAnswer, Outcome};
 use crate::cache::{Inner, TenantCache};
-use crate::envelope::Envelope;
+use crate::envelope::{Content, Decoded, Envelope, Place};
 use crate::generation::Dependencies;
 use crate::stamp::Stamp;
 
@@ -27,7 +27,7 @@ impl TenantCache {
     pub(crate) async fn read(
         &self,
         scope: &TenantScope,
-        key: &TenantKey,
+        place: Place<'_>,
         dependencies: &Dependencies,
     ) -> Read {
         let journal = &self.shared().journal;
@@ -35,7 +35,7 @@ impl TenantCache {
         if journal.blocks(scope, dependencies) {
             return Read::Unknown;
         }
-        match self.ask(key, dependencies).await {
+        match self.ask(place, dependencies).await {
             // Invalidations that failed while the answer was under way count, and so does a
             // failover: the answer may come from a service that has forgotten some.
             Ok(read) if journal.trusts(scope, dependencies, asked_at) => read,
@@ -47,16 +47,16 @@ impl TenantCache {
         }
     }
 
-    async fn ask(&self, key: &TenantKey, dependencies: &Dependencies) -> Result<Read, RedisError> {
-        let Inner { provider, clock, .. } = &**self.shared();
-        let mut keys = vec![key.as_str()];
+    async fn ask(&self, place: Place<'_>, dependencies: &Dependencies) -> Result<Read, RedisError> {
+        let Inner { provider, clock, codec, .. } = &**self.shared();
+        let mut keys = vec![place.key.as_str()];
         keys.extend(dependencies.keys().iter().map(String::as_str));
         let mut values = provider.get_many(&keys).await?;
         let value = if values.is_empty() { None } else { values.remove(0) };
-        let envelope = value.and_then(Envelope::decode);
-        if let Some(answer) = envelope
-            .filter(|envelope| envelope.is_of(&values))
-            .and_then(|envelope| current(envelope, clock.now(), Outcome::Hit))
+        let decoded = value.and_then(|value| codec.accept(&place, value));
+        if let Some(answer) = decoded
+            .filter(|decoded| decoded.envelope.is_of(&values))
+            .and_then(|decoded| current(decoded, clock.now(), Outcome::Hit))
         {
             return Ok(Read::Fresh(answer));
         }
@@ -65,10 +65,10 @@ impl TenantCache {
     }
 
     /// What this process keeps of a key while the provider is away.
-    pub(crate) async fn find_kept(&self, key: &TenantKey, tries: u64) -> Option<CachedAnswer> {
-        let Inner { gutter, clock, .. } = &**self.shared();
-        let envelope = Envelope::decode(gutter.find(key.as_str(), tries).await?)?;
-        current(envelope, clock.now(), Outcome::Stale)
+    pub(crate) async fn find_kept(&self, place: Place<'_>, tries: u64) -> Option<CachedAnswer> {
+        let Inner { gutter, clock, codec, .. } = &**self.shared();
+        let kept = gutter.find(place.key.as_str(), tries).await?;
+        current(codec.accept(&place, kept)?, clock.now(), Outcome::Stale)
     }
 }
 
@@ -85,10 +85,12 @@ impl Envelope {
 }
 
 /// The answer in an envelope, if its time is not over.
-fn current(envelope: Envelope, now: OffsetDateTime, outcome: Outcome) -> Option<CachedAnswer> {
+fn current(decoded: Decoded, now: OffsetDateTime, outcome: Outcome) -> Option<CachedAnswer> {
+    let envelope = decoded.envelope;
     if now >= envelope.expires_at {
         return None;
     }
     let age = Duration::try_from(now - envelope.created_at).unwrap_or_default();
-    Some(CachedAnswer { body: envelope.body, etag: envelope.etag, outcome, age })
+    let Content { identity, gzip } = envelope.content;
+    Some(CachedAnswer { body: identity, gzip, etag: envelope.etag, outcome, age })
 }

@@ -15,6 +15,9 @@ pub enum Operation {
     JobsStats,
     /// Counts of jobs by the values of their fields.
     JobFacets,
+    /// A sealed operation for tests; no part of [`Operation::ALL`], so that no event drops it.
+    #[cfg(any(test, feature = "testing"))]
+    SealedProbe,
 }
 
 /// How an operation's values may be treated.
@@ -22,6 +25,37 @@ pub enum Operation {
 pub enum Class {
     /// Shared by people with the same view.
     Listing,
+    /// Of one person.
+    Personal,
+    /// About people, and not for everybody who may look into the provider.
+    Sensitive,
+    /// Decides what somebody may do.
+    Security,
+    /// What everybody may see.
+    Public,
+}
+
+impl Class {
+    /// Whether a value whose time is over may be served while there is no newer one.
+    pub const fn may_be_stale(self) -> bool {
+        match self {
+            Self::Listing | Self::Personal | Self::Public => true,
+            Self::Sensitive | Self::Security => false,
+        }
+    }
+
+    /// Whether values leave the process encrypted only.
+    pub const fn is_sealed(self) -> bool {
+        matches!(self, Self::Sensitive)
+    }
+
+    /// Whether values may be held, readable, in the memory of the process beyond the request.
+    pub const fn is_kept_in_process(self) -> bool {
+        match self {
+            Self::Listing | Self::Personal | Self::Public => true,
+            Self::Sensitive | Self::Security => false,
+        }
+    }
 }
 
 /// The rules of one operation.
@@ -31,6 +65,9 @@ pub struct Policy {
     pub ttl: Duration,
     /// How its values may be treated.
     pub class: Class,
+    /// Whether they may be compressed. Not where a secret stands beside text that a caller has
+    /// chosen: the compressed length tells how much of it was guessed.
+    pub may_compress: bool,
     /// The events that drop its values.
     pub dropped_by: &'static [EventKind],
 }
@@ -43,6 +80,14 @@ const ANY_JOB_EVENT: &[EventKind] = &[
     EventKind::JobTeamChanged,
     EventKind::TenantSuspended,
 ];
+
+#[cfg(any(test, feature = "testing"))]
+const SEALED_PROBE: Policy = Policy {
+    ttl: Duration::from_secs(30),
+    class: Class::Sensitive,
+    may_compress: false,
+    dropped_by: &[EventKind::TenantSuspended],
+};
 
 /// Longest time that any value lives; generations of tags live twice as long.
 pub const LONGEST_TTL: Duration = Duration::from_secs(900);
@@ -58,10 +103,13 @@ impl Operation {
             Self::JobsItem => 900,
             Self::JobsStats => 300,
             Self::JobFacets => 600,
+            #[cfg(any(test, feature = "testing"))]
+            Self::SealedProbe => return SEALED_PROBE,
         };
         Policy {
             ttl: Duration::from_secs(seconds),
             class: Class::Listing,
+            may_compress: true,
             dropped_by: ANY_JOB_EVENT,
         }
     }
@@ -71,6 +119,8 @@ impl Operation {
         match self {
             Self::JobsList | Self::JobsItem | Self::JobsStats => Feature::Jobs,
             Self::JobFacets => Feature::Search,
+            #[cfg(any(test, feature = "testing"))]
+            Self::SealedProbe => Feature::Search,
         }
     }
 
@@ -81,6 +131,8 @@ impl Operation {
             Self::JobsItem => "item",
             Self::JobsStats => "stats",
             Self::JobFacets => "job-facets",
+            #[cfg(any(test, feature = "testing"))]
+            Self::SealedProbe => "sealed-probe",
         }
     }
 
@@ -95,6 +147,8 @@ impl Operation {
         match self {
             Self::JobsItem => None,
             Self::JobsList | Self::JobsStats | Self::JobFacets => Some(Tag::named(self.name())),
+            #[cfg(any(test, feature = "testing"))]
+            Self::SealedProbe => Some(Tag::named(self.name())),
         }
     }
 
@@ -103,6 +157,8 @@ impl Operation {
         match self {
             Self::JobsItem => Some("job"),
             Self::JobsList | Self::JobsStats | Self::JobFacets => None,
+            #[cfg(any(test, feature = "testing"))]
+            Self::SealedProbe => None,
         }
     }
 }
@@ -115,6 +171,18 @@ mod tests {
     fn no_value_outlives_the_longest_time_to_live() {
         for operation in Operation::ALL {
             assert!(operation.policy().ttl <= LONGEST_TTL, "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_is_neither_kept_readable_nor_served_late() {
+        for class in
+            [Class::Listing, Class::Personal, Class::Sensitive, Class::Security, Class::Public]
+        {
+            let is_careful = matches!(class, Class::Sensitive | Class::Security);
+            assert_eq!(class.may_be_stale(), !is_careful, "{class:?}");
+            assert_eq!(class.is_kept_in_process(), !is_careful, "{class:?}");
+            assert!(is_careful || !class.is_sealed(), "{class:?}");
         }
     }
 

@@ -129,7 +129,8 @@ mod tests {
     fn answer() -> CachedAnswer {
         CachedAnswer {
             body: Bytes::from_static(b"{}"),
-            etag: format!("\"{}\"", hash_of(b"{}")),
+            gzip: None,
+            etag: format!("\"{}\"", hash_of(b"{}")).into(),
             outcome: Outcome::Hit,
             age: Duration::from_millis(2_900),
         }

@@ -14,6 +14,7 @@
 )]
 
 pub mod client;
+pub mod dashboard;
 pub mod drill;
 pub mod environment;
 pub mod identity;

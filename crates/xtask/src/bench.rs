@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: private servers, one suite of measurements after the other, tables.
 
+mod dashboard;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(3600);
 /// A suite: what it is called, and what runs it.
 type Suite = (&'static str, fn(&Run) -> Outcome<()>);
 
-const SUITES: [Suite; 1] = [("provider", provider)];
+const SUITES: [Suite; 2] = [("provider", provider), ("dashboard", dashboard::run)];
 
 /// Runs the suites that are named; all of them without a name.
 pub(crate) fn run(run: &Run, names: &[String]) -> Outcome<u8> {

@@ -1,0 +1,302 @@
+//! Who asks for what, and how often.
+//!
+//! A visit is a dashboard (its session and five questions at once) and six glances on the average:
+//! three of five at a list, two of five at a job. Lists are asked for as dashboards do: the default
+//! one (50 %), one state (20 %), one place (10 %), a search (15 %), a deeper page (5 %). Of the
+//! searches 20 % have a typing error, 5 % other scripts and 2 % what attackers type. The largest
+//! tenant gets 35 % of all visits and writes, the others share the rest by Zipf's law, and so do
+//! the values of a filter and the jobs. Of the writes 70 % edit a job, 20 % publish or pause one,
+//! 10 % make one.
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use url::form_urlencoded::byte_serialize;
+
+use super::office::{Office, Person};
+use crate::job;
+
+/// Of the visits and writes, those to the largest tenant.
+const LARGEST: f64 = 0.35;
+/// Most glances of a visit; half of it on the average.
+const MOST_GLANCES: u32 = 12;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The list without a filter.
+    DefaultList,
+    /// The list of one state.
+    ListByStatus,
+    /// The list of one place.
+    ListByPlace,
+    /// A list by words.
+    Search,
+    /// A page behind the first one.
+    DeepPage,
+    /// The overview figures.
+    Overview,
+    /// The facets without a filter.
+    Facets,
+    /// One job.
+    Job,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::DefaultList,
+        Self::ListByStatus,
+        Self::ListByPlace,
+        Self::Search,
+        Self::DeepPage,
+        Self::Overview,
+        Self::Facets,
+        Self::Job,
+    ];
+
+    /// The operation of the cache, and which of its questions.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DefaultList => "jobs:list, default",
+            Self::ListByStatus => "jobs:list, one state",
+            Self::ListByPlace => "jobs:list, one place",
+            Self::Search => "jobs:list, words",
+            Self::DeepPage => "jobs:list, deeper page",
+            Self::Overview => "jobs:stats",
+            Self::Facets => "search:job-facets",
+            Self::Job => "jobs:item",
+        }
+    }
+}
+
+/// What a write does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteKind {
+    /// `job.updated`
+    Edit,
+    /// `job.status_changed`
+    StatusChange,
+    /// `job.created`
+    Creation,
+}
+
+/// A write to be sent.
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) kind: WriteKind,
+    pub(super) path: String,
+    pub(super) body: Value,
+    /// The job that it changes.
+    pub(super) job: Option<String>,
+}
+
+/// One visitor's choices.
+#[derive(Debug)]
+pub(super) struct Mix {
+    rng: StdRng,
+    /// Writes for each read.
+    ratio: f64,
+    owed: f64,
+}
+
+impl Mix {
+    /// `writes` is the share of writes among all requests, below 1.
+    pub(super) fn new(mut rng: StdRng, writes: f64) -> Self {
+        // Visitors do not write in step.
+        let owed = rng.random();
+        Self { rng, ratio: writes / (1.0 - writes), owed }
+    }
+
+    pub(super) fn office(&mut self, offices: usize) -> usize {
+        if offices < 2 || self.rng.random_bool(LARGEST) { 0 } else { 1 + self.zipf(offices - 1) }
+    }
+
+    pub(super) fn any(&mut self, count: usize) -> usize {
+        self.rng.random_range(0..count)
+    }
+
+    /// What a dashboard asks for beside the session.
+    pub(super) fn opening(&mut self, person: &Person) -> Vec<(Kind, String)> {
+        let mut questions = vec![
+            (Kind::DefaultList, "/api/jobs".to_owned()),
+            (Kind::Overview, "/api/jobs/stats/overview".to_owned()),
+            (Kind::Facets, "/api/jobs/facets".to_owned()),
+        ];
+        questions.push(self.list_by_status());
+        questions.push(self.job(person));
+        questions
+    }
+
+    pub(super) fn glances(&mut self) -> u32 {
+        self.rng.random_range(0..=MOST_GLANCES)
+    }
+
+    pub(super) fn glance(&mut self, office: &Office, person: &Person) -> (Kind, String) {
+        if self.rng.random_bool(0.4) {
+            return self.job(person);
+        }
+        match self.rng.random_range(0..100) {
+            0..50 => (Kind::DefaultList, "/api/jobs".to_owned()),
+            50..70 => self.list_by_status(),
+            70..80 if !office.places.is_empty() => {
+                let place = &office.places[self.zipf(office.places.len())];
+                (Kind::ListByPlace, question("location", place))
+            }
+            80..95 => (Kind::Search, question("q", &self.words(office))),
+            _ => (Kind::DeepPage, format!("/api/jobs?skip={}", 20 * (1 + self.zipf(10)))),
+        }
+    }
+
+    fn list_by_status(&mut self) -> (Kind, String) {
+        let status = ["published", "draft", "paused", "closed"][self.zipf(4)];
+        (Kind::ListByStatus, format!("/api/jobs?status={status}"))
+    }
+
+    /// One of the newest jobs; somebody who sees none looks at the list again.
+    fn job(&mut self, person: &Person) -> (Kind, String) {
+        if person.jobs.is_empty() {
+            return (Kind::DefaultList, "/api/jobs".to_owned());
+        }
+        let job = &person.jobs[self.zipf(person.jobs.len())];
+        (Kind::Job, format!("/api/jobs/{job}"))
+    }
+
+    fn words(&mut self, office: &Office) -> String {
+        const OTHER_SCRIPTS: [&str; 3] = ["Pflegefachkraft für Ärzte", "инженер", "看護師"];
+        const HOSTILE: [&str; 4] = ["100%", "tenant:{x}", "None", "' OR 1=1 --"];
+        let sort = self.rng.random_range(0..100);
+        if sort < 2 {
+            return HOSTILE[self.any(HOSTILE.len())].to_owned();
+        }
+        if sort < 7 || office.titles.is_empty() {
+            return OTHER_SCRIPTS[self.any(OTHER_SCRIPTS.len())].to_owned();
+        }
+        let title = &office.titles[self.zipf(office.titles.len())];
+        if sort < 27 { self.mistyped(title) } else { title.clone() }
+    }
+
+    /// The same with one letter left out.
+    fn mistyped(&mut self, text: &str) -> String {
+        let gone = self.any(text.chars().count().max(1));
+        text.chars().enumerate().filter(|(at, _)| *at != gone).map(|(_, letter)| letter).collect()
+    }
+
+    /// Notes that reads were sent, which writes must go with.
+    pub(super) fn owes_for(&mut self, reads: usize) {
+        self.owed += self.ratio * f64::from(u32::try_from(reads).unwrap_or(u32::MAX));
+    }
+
+    /// Whether it is time to write, which is then to be done.
+    pub(super) fn must_write(&mut self) -> bool {
+        let must = self.owed >= 1.0;
+        if must {
+            self.owed -= 1.0;
+        }
+        must
+    }
+
+    pub(super) fn write(&mut self, office: &Office) -> Write {
+        let (edited, moved) = (&office.open_jobs, &office.visible_jobs);
+        match self.rng.random_range(0..100) {
+            0..70 if !edited.is_empty() => {
+                let job = edited[self.zipf(edited.len())].clone();
+                Write {
+                    kind: WriteKind::Edit,
+                    path: format!("/api/jobs/{job}"),
+                    body: self.edit(),
+                    job: Some(job),
+                }
+            }
+            70..90 if !moved.is_empty() => {
+                let job = moved[self.zipf(moved.len())].clone();
+                Write {
+                    kind: WriteKind::StatusChange,
+                    path: format!("/api/jobs/{job}/toggle"),
+                    body: json!({}),
+                    job: Some(job),
+                }
+            }
+            _ => Write {
+                kind: WriteKind::Creation,
+                path: "/api/jobs".to_owned(),
+                body: job::nurse(),
+                job: None,
+            },
+        }
+    }
+
+    /// What people change: how many are sought, the text, the title; each time to something new.
+    fn edit(&mut self) -> Value {
+        let number = self.rng.random_range(0..1_000_000);
+        match self.rng.random_range(0..3) {
+            0 => json!({ "openings": 1 + number % 500 }),
+            1 => json!({ "description": format!("What you will do\n\n- Task {number}") }),
+            _ => json!({ "title": format!("Team Lead {number}") }),
+        }
+    }
+
+    /// A position below `count`, the n-th with a weight of 1/n.
+    fn zipf(&mut self, count: usize) -> usize {
+        let weight = |rank: usize| 1.0 / f64::from(u32::try_from(rank + 1).unwrap_or(u32::MAX));
+        let total: f64 = (0..count).map(weight).sum();
+        let mut place = self.rng.random::<f64>() * total;
+        for rank in 0..count {
+            place -= weight(rank);
+            if place <= 0.0 {
+                return rank;
+            }
+        }
+        0
+    }
+}
+
+fn question(name: &str, value: &str) -> String {
+    let value: String = byte_serialize(value.as_bytes()).collect();
+    format!("/api/jobs?{name}={value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    fn mix(writes: f64) -> Mix {
+        Mix::new(StdRng::seed_from_u64(1), writes)
+    }
+
+    #[test]
+    fn one_in_twenty_requests_is_a_write() {
+        let mut mix = mix(0.05);
+        let (mut reads, mut writes) = (0_u32, 0_u32);
+        while reads < 19_000 {
+            mix.owes_for(5);
+            reads += 5;
+            while mix.must_write() {
+                writes += 1;
+            }
+        }
+        assert!((999..=1_001).contains(&writes), "{writes}");
+    }
+
+    #[test]
+    fn the_largest_tenant_gets_a_third_and_the_second_most_of_the_rest() {
+        let mut mix = mix(0.0);
+        let mut visits = [0_u32; 50];
+        for _ in 0..10_000 {
+            visits[mix.office(50)] += 1;
+        }
+        assert!((3_300..3_700).contains(&visits[0]), "{visits:?}");
+        assert!(visits[1] > visits[5] && visits[5] > visits[40], "{visits:?}");
+        assert_eq!(mix.office(1), 0);
+    }
+
+    #[test]
+    fn questions_are_spelled_as_addresses_are() {
+        assert_eq!(question("q", "a&b=ü"), "/api/jobs?q=a%26b%3D%C3%BC");
+        let mistyped = mix(0.0).mistyped("nürse");
+        assert_eq!(mistyped.chars().count(), 4);
+        assert_eq!(mix(0.0).mistyped(""), "");
+    }
+}

@@ -1,0 +1,305 @@
+//! What the load has seen of each answer, and why one was not cached.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use super::mix::{Kind, WriteKind};
+use crate::client::Answer;
+
+/// Whose answer to what: tenant, view, path with query.
+type Key = (usize, String, String);
+
+/// Why an answer had to be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Nobody had asked for it.
+    New,
+    /// A write had dropped it, the first one since it was loaded.
+    Dropped(WriteKind),
+    /// Nothing had been written: its time was over, or memory was short.
+    Over,
+}
+
+/// Reads of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Answers.
+    pub reads: u64,
+    /// Those from the cache.
+    pub hits: u64,
+    /// Those that nobody had asked for before.
+    pub new: u64,
+    /// Those that an edit of a job had dropped.
+    pub dropped_by_edit: u64,
+    /// Those that a change of state had dropped.
+    pub dropped_by_status_change: u64,
+    /// Those that a new job had dropped.
+    pub dropped_by_creation: u64,
+    /// Those that were dropped by a write and came back the same.
+    pub unchanged: u64,
+    /// Those whose time was over.
+    pub over: u64,
+}
+
+/// What was counted.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Reads by kind.
+    pub reads: BTreeMap<Kind, Tally>,
+    /// Writes that were done.
+    pub writes: u64,
+    /// Writes that were refused.
+    pub refused: u64,
+}
+
+#[derive(Debug)]
+struct Written {
+    kind: WriteKind,
+    job: Option<String>,
+    /// When it was finished; none while it is under way.
+    end: Option<u64>,
+}
+
+/// What was last known of an answer.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// When it was asked for: it shows whatever was finished then.
+    at: u64,
+    value: u64,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// Counts events, so that they have an order.
+    now: u64,
+    known: HashMap<Key, Known>,
+    writes: Vec<Vec<Written>>,
+    seen: Seen,
+}
+
+/// A read under way.
+#[derive(Debug)]
+pub(super) struct Glimpse {
+    key: Key,
+    kind: Kind,
+    at: u64,
+    known: Option<Known>,
+}
+
+/// A write under way.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    office: usize,
+    number: usize,
+}
+
+/// Remembers every answer and every write.
+#[derive(Debug, Default)]
+pub(super) struct Recollection(Mutex<Memory>);
+
+impl Recollection {
+    pub(super) fn begins(&self, office: usize, view: &str, kind: Kind, path: &str) -> Glimpse {
+        let mut memory = self.memory();
+        let key = (office, view.to_owned(), path.to_owned());
+        let known = memory.known.get(&key).copied();
+        Glimpse { key, kind, at: memory.tick(), known }
+    }
+
+    pub(super) fn saw(&self, glimpse: Glimpse, answer: &Answer) {
+        let is_hit = answer.header("x-cache") == "hit";
+        // What is a hit was seen when it was loaded.
+        let value = if is_hit { None } else { Some(essence(&answer.json())) };
+        let mut memory = self.memory();
+        let cause = value.map(|value| (memory.cause(&glimpse), value));
+        let tally = memory.seen.reads.entry(glimpse.kind).or_default();
+        tally.reads += 1;
+        let Some((cause, value)) = cause else {
+            tally.hits += 1;
+            return;
+        };
+        tally.add(cause, glimpse.known.is_some_and(|known| known.value == value));
+        memory.known.insert(glimpse.key, Known { at: glimpse.at, value });
+    }
+
+    pub(super) fn begins_to_write(
+        &self,
+        office: usize,
+        kind: WriteKind,
+        job: Option<String>,
+    ) -> UnderWay {
+        let mut memory = self.memory();
+        if memory.writes.len() <= office {
+            memory.writes.resize_with(office + 1, Vec::new);
+        }
+        let writes = &mut memory.writes[office];
+        writes.push(Written { kind, job, end: None });
+        UnderWay { office, number: writes.len() - 1 }
+    }
+
+    pub(super) fn has_written(&self, write: UnderWay, is_done: bool) {
+        let mut memory = self.memory();
+        // What was refused has dropped nothing: it ends before everything.
+        let end = if is_done { memory.tick() } else { 0 };
+        memory.writes[write.office][write.number].end = Some(end);
+        if is_done {
+            memory.seen.writes += 1;
+        } else {
+            memory.seen.refused += 1;
+        }
+    }
+
+    pub(super) fn forgets_the_count(&self) {
+        self.memory().seen = Seen::default();
+    }
+
+    pub(super) fn count(&self) -> Seen {
+        self.memory().seen.clone()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn tick(&mut self) -> u64 {
+        self.now += 1;
+        self.now
+    }
+
+    fn cause(&self, glimpse: &Glimpse) -> Cause {
+        let Some(known) = glimpse.known else { return Cause::New };
+        let (office, _, path) = &glimpse.key;
+        let of_this = |write: &&Written| match glimpse.kind {
+            Kind::Job => write.job.as_deref().is_some_and(|job| path.ends_with(job)),
+            _ => true,
+        };
+        let writes = self.writes.get(*office).map(Vec::as_slice).unwrap_or_default();
+        // From the end: most of them are long over.
+        let dropped = writes
+            .iter()
+            .rev()
+            .take_while(|write| write.end.is_none_or(|end| end == 0 || end > known.at))
+            .filter(|write| write.end != Some(0))
+            .filter(of_this)
+            .last();
+        dropped.map_or(Cause::Over, |write| Cause::Dropped(write.kind))
+    }
+}
+
+impl Tally {
+    fn add(&mut self, cause: Cause, is_unchanged: bool) {
+        let counter = match cause {
+            Cause::New => &mut self.new,
+            Cause::Over => &mut self.over,
+            Cause::Dropped(WriteKind::Edit) => &mut self.dropped_by_edit,
+            Cause::Dropped(WriteKind::StatusChange) => &mut self.dropped_by_status_change,
+            Cause::Dropped(WriteKind::Creation) => &mut self.dropped_by_creation,
+        };
+        *counter += 1;
+        if matches!(cause, Cause::Dropped(_)) {
+            self.unchanged += u64::from(is_unchanged);
+        }
+    }
+
+    /// Adds up.
+    pub fn with(&self, other: &Self) -> Self {
+        Self {
+            reads: self.reads + other.reads,
+            hits: self.hits + other.hits,
+            new: self.new + other.new,
+            dropped_by_edit: self.dropped_by_edit + other.dropped_by_edit,
+            dropped_by_status_change: self.dropped_by_status_change
+                + other.dropped_by_status_change,
+            dropped_by_creation: self.dropped_by_creation + other.dropped_by_creation,
+            unchanged: self.unchanged + other.unchanged,
+            over: self.over + other.over,
+        }
+    }
+}
+
+/// What an answer says, whenever it was made.
+fn essence(answer: &Value) -> u64 {
+    let mut answer = answer.clone();
+    if let Some(fields) = answer.as_object_mut() {
+        fields.remove("as_of");
+    }
+    let mut hasher = DefaultHasher::new();
+    answer.to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+
+    fn answer(outcome: &'static str, text: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-cache", outcome.parse().unwrap());
+        Answer { status: StatusCode::OK, headers, text: text.to_owned() }
+    }
+
+    fn read(
+        recollection: &Recollection,
+        kind: Kind,
+        path: &str,
+        outcome: &'static str,
+        text: &str,
+    ) {
+        let glimpse = recollection.begins(0, "all", kind, path);
+        recollection.saw(glimpse, &answer(outcome, text));
+    }
+
+    fn write(recollection: &Recollection, kind: WriteKind, job: &str, is_done: bool) {
+        let under_way = recollection.begins_to_write(0, kind, Some(job.to_owned()));
+        recollection.has_written(under_way, is_done);
+    }
+
+    #[test]
+    fn misses_are_told_apart_by_what_went_before() {
+        let recollection = Recollection::default();
+        let list = |outcome, text| read(&recollection, Kind::DefaultList, "/l", outcome, text);
+        list("miss", r#"{"as_of":1,"n":1}"#);
+        list("hit", "never looked at");
+        write(&recollection, WriteKind::Edit, "a", true);
+        write(&recollection, WriteKind::Creation, "b", true);
+        list("miss", r#"{"as_of":2,"n":1}"#);
+        write(&recollection, WriteKind::StatusChange, "a", true);
+        list("miss", r#"{"n":2}"#);
+        write(&recollection, WriteKind::Edit, "a", false);
+        list("miss", r#"{"n":2}"#);
+        let expected = Tally {
+            reads: 5,
+            hits: 1,
+            new: 1,
+            dropped_by_edit: 1,
+            dropped_by_status_change: 1,
+            unchanged: 1,
+            over: 1,
+            ..Tally::default()
+        };
+        let seen = recollection.count();
+        assert_eq!(seen.reads[&Kind::DefaultList], expected);
+        assert_eq!((seen.writes, seen.refused), (3, 1));
+    }
+
+    #[test]
+    fn a_job_is_dropped_by_its_own_writes() {
+        let recollection = Recollection::default();
+        let job = |outcome| read(&recollection, Kind::Job, "/api/jobs/a", outcome, "{}");
+        job("miss");
+        write(&recollection, WriteKind::Edit, "b", true);
+        job("miss");
+        write(&recollection, WriteKind::Edit, "a", true);
+        write(&recollection, WriteKind::Edit, "b", true);
+        job("miss");
+        let tally = &recollection.count().reads[&Kind::Job];
+        assert_eq!((tally.new, tally.over, tally.dropped_by_edit), (1, 1, 1));
+    }
+}

@@ -26,14 +26,19 @@ pub(crate) fn server_info(text: &str) -> ServerInfo {
         (None, Some(version)) => format!("redis {version}"),
         (None, None) => "redis".to_owned(),
     };
-    let keys = field("db0").map_or(Some(0), |counts| {
-        counts.split(',').find_map(|count| count.strip_prefix("keys=")?.parse().ok())
-    });
+    let count = |name: &str| {
+        // A database without keys is not told of.
+        let counts = field("db0").unwrap_or("keys=0,expires=0");
+        counts.split(',').find_map(|count| count.strip_prefix(name)?.parse::<u64>().ok())
+    };
+    let keys = count("keys=");
+    let keys_without_ttl = keys.zip(count("expires=")).map(|(all, some)| all.saturating_sub(some));
     ServerInfo {
         server,
         used_memory_bytes: number("used_memory"),
         evicted_keys: number("evicted_keys"),
         keys,
+        keys_without_ttl,
         max_memory_bytes: number("maxmemory"),
         eviction_policy: field("maxmemory_policy").map(str::to_owned),
         topology: Topology::Single,
@@ -56,6 +61,7 @@ mod tests {
                 used_memory_bytes: Some(1024),
                 evicted_keys: Some(2),
                 keys: Some(3),
+                keys_without_ttl: Some(2),
                 topology: Topology::Single,
                 ..ServerInfo::default()
             }

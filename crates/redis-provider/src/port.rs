@@ -247,6 +247,8 @@ pub struct ServerInfo {
     pub evicted_keys: Option<u64>,
     /// Keys held, where it is told.
     pub keys: Option<u64>,
+    /// Those of them that never expire, where it is told.
+    pub keys_without_ttl: Option<u64>,
     /// Most bytes of data that may be held, where it is told; 0 means without a limit.
     pub max_memory_bytes: Option<u64>,
     /// What goes when the memory is full, such as `volatile-lru`, where it is told.

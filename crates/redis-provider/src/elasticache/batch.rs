@@ -68,6 +68,7 @@ pub(super) fn sum(infos: Vec<ServerInfo>) -> ServerInfo {
         used_memory_bytes: add(sum.used_memory_bytes, info.used_memory_bytes),
         evicted_keys: add(sum.evicted_keys, info.evicted_keys),
         keys: add(sum.keys, info.keys),
+        keys_without_ttl: add(sum.keys_without_ttl, info.keys_without_ttl),
         max_memory_bytes: add(sum.max_memory_bytes, info.max_memory_bytes),
         ..sum
     })

@@ -169,6 +169,7 @@ impl RedisProvider for MemoryProvider {
             used_memory_bytes: u64::try_from(store.bytes()).ok(),
             evicted_keys: Some(store.evicted()),
             keys: u64::try_from(store.len(Instant::now())).ok(),
+            keys_without_ttl: u64::try_from(store.len_without_ttl()).ok(),
             max_memory_bytes: u64::try_from(store.max_bytes()).ok(),
             eviction_policy: Some("allkeys-clock".to_owned()),
             topology: Topology::InProcess,

@@ -75,6 +75,10 @@ impl Store {
         self.entries.len() - expired
     }
 
+    pub(super) fn len_without_ttl(&self) -> usize {
+        self.entries.len() - self.deadlines.len()
+    }
+
     pub(super) fn get(&mut self, key: &str, now: Instant) -> Option<Bytes> {
         let entry = self.live(key, now)?;
         entry.was_read = true;

@@ -162,6 +162,27 @@ impl KeyBuilder {
 }
 
 impl TenantScope {
+    /// What all keys of this tenant in a feature begin with, and no key of another tenant does.
+    pub fn feature_prefix(&self, feature: Feature) -> String {
+        feature_prefix(self.org(), feature)
+    }
+
+    /// The key that a provider stores something under, if it is one that this tenant's
+    /// [`key`](Self::key) makes for the operation.
+    pub fn stored_key(
+        &self,
+        feature: Feature,
+        operation: &'static str,
+        text: &str,
+    ) -> Option<TenantKey> {
+        let identifier = text.strip_prefix(&feature_prefix(self.org(), feature))?;
+        let parts = identifier.strip_prefix(&encode(operation))?;
+        let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.%:,=~".contains(&byte);
+        let is_whole = parts.is_empty() || parts.starts_with(':');
+        let is_key = is_whole && text.len() <= MAX_KEY_BYTES && parts.bytes().all(is_ours);
+        is_key.then(|| TenantKey { text: text.to_owned(), feature, operation })
+    }
+
     /// Where the generation of this tenant's whole feature lives.
     pub fn feature_generation_key(&self, feature: Feature) -> String {
         format!("{}!g", feature_prefix(self.org(), feature))
@@ -270,6 +291,12 @@ mod tests {
             let is_contained = !identifier.contains(['{', '}', '!', '*', '?', '[']);
             prop_assert!(is_contained);
             prop_assert!(key.as_str().len() <= MAX_KEY_BYTES);
+            let stored = |org: &str, operation| {
+                scope(org).stored_key(Feature::Jobs, operation, key.as_str())
+            };
+            prop_assert_eq!(stored("org_b", "list"), None);
+            prop_assert_eq!(stored("org_a", "item"), None);
+            prop_assert_eq!(stored("org_a", "list"), Some(key.clone()));
         }
 
         #[test]

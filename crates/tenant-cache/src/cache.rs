@@ -1,5 +1,6 @@
 //! The cache's entry points.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -23,13 +24,14 @@ use crate::flight::{
 };
 use crate::generation::Dependencies;
 use crate::gutter::Gutter;
-use crate::invalidation;
+use crate::invalidation::{self, Target};
 use crate::journal::Journal;
 use crate::load::Job;
 use crate::read::Read;
 use crate::registry::Operation;
 use crate::settings::CacheSettings;
-use crate::statistics::{CacheHealth, CacheStatistics, OperationStatistics, Statistics, sum};
+use crate::stamp::Stamp;
+use crate::statistics::{CacheHealth, CacheStatistics, OperationStatistics, Statistics};
 use crate::tries::Tries;
 
 /// The cache of all tenants. Cheap to clone; clones share everything.
@@ -188,16 +190,28 @@ impl TenantCache {
         kind: EventKind,
         subject: Option<Uuid>,
     ) -> Result<(), RedisError> {
+        self.replace(scope, invalidation::targets(scope, kind, subject)).await.map(drop)
+    }
+
+    /// Replaces generations; answers each with its new stamp.
+    pub(crate) async fn replace(
+        &self,
+        scope: &TenantScope,
+        targets: BTreeSet<Target>,
+    ) -> Result<Vec<(Target, Stamp)>, RedisError> {
         let Inner { provider, clock, statistics, journal, tries, .. } = &*self.inner;
         tries.begin(scope.org());
         self.look_after();
-        let attempt = journal.begin(scope, invalidation::targets(scope, kind, subject));
+        let attempt = journal.begin(scope, targets);
         let targets = attempt.targets();
         let progress = invalidation::replace(provider.as_ref(), clock.as_ref(), targets).await;
+        let stamps = progress.stamps.clone();
+        let replaced = progress.done.iter().cloned().zip(stamps).collect();
         attempt
             .finish(progress)
             .inspect(|()| statistics.invalidated())
             .inspect_err(|error| self.provider_failed("invalidate", error))
+            .map(|()| replaced)
     }
 
     /// Figures over all tenants.
@@ -212,7 +226,7 @@ impl TenantCache {
         scope: &TenantScope,
     ) -> (OperationStatistics, Vec<(Operation, OperationStatistics)>) {
         let parts = self.inner.statistics.of_tenant(scope.org());
-        (sum(&parts), parts)
+        (OperationStatistics::sum(parts.iter().map(|(_, part)| part)), parts)
     }
 
     /// Asks the provider how it is. Takes at most the provider's deadline.

@@ -73,6 +73,8 @@ pub(crate) fn targets(
 pub(crate) struct Progress {
     /// Replaced: no value loaded before can be served any more.
     pub(crate) done: Vec<Target>,
+    /// Their new stamps, in the same order.
+    pub(crate) stamps: Vec<Stamp>,
     /// Why the others were not, or are not known to be.
     pub(crate) error: Option<RedisError>,
 }
@@ -136,6 +138,7 @@ async fn advance(
         match reply {
             Ok(Reply::Script(ScriptReply::Bytes(in_force))) if in_force == stamp.as_bytes() => {
                 progress.done.push(target);
+                progress.stamps.push(stamp);
             }
             Ok(Reply::Script(ScriptReply::Bytes(in_force))) => {
                 still_open.push((target, Stamp::parse(&in_force)));

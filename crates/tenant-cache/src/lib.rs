@@ -43,6 +43,7 @@
 //! # });
 //! ```
 
+mod admin;
 mod admission;
 mod answer;
 mod cache;
@@ -54,6 +55,7 @@ mod invalidation;
 mod journal;
 mod ledger;
 mod load;
+mod purge_target;
 mod read;
 pub mod registry;
 mod replay;
@@ -64,10 +66,15 @@ mod stamp;
 mod statistics;
 mod tries;
 
+pub use admin::keys::{KeyCursor, KeyEntry, KeyKind, KeyPage};
+pub use admin::{CacheStatus, Dropped, Estimate, PurgeMode, Purged};
 pub use answer::{CacheError, CachedAnswer, Loaded, Outcome};
 pub use cache::TenantCache;
 pub use envelope::{RefusedValues, SealingKeyMissing};
-pub use redis_provider::{Budget, CircuitState, Circuits};
+pub use purge_target::{NotAGroup, PurgeTarget};
+pub use redis_provider::{
+    Budget, CircuitState, Circuits, Cost, MethodReport, RedisError, ServerInfo,
+};
 pub use registry::{Class, Operation, Policy};
 pub use sealing::{InvalidKeyRing, KeyRing};
 pub use settings::CacheSettings;

@@ -1,5 +1,6 @@
 //! What is cached, for how long, and what drops it. The README's table is held to this one.
 
+use std::fmt;
 use std::time::Duration;
 
 use tenancy::{EventKind, Feature, KeyBuilder, Tag, TenantScope};
@@ -136,6 +137,12 @@ impl Operation {
         }
     }
 
+    /// The operation that a feature knows by this name.
+    pub fn named(feature: Feature, name: &str) -> Option<Self> {
+        let is_it = |operation: &Self| operation.feature() == feature && operation.name() == name;
+        Self::ALL.into_iter().find(is_it)
+    }
+
     /// Starts a key of this operation.
     pub fn key(self, scope: &TenantScope) -> KeyBuilder {
         scope.key(self.feature(), self.name())
@@ -152,6 +159,17 @@ impl Operation {
         }
     }
 
+    /// Where the entity's id stands in keys of this operation, counted from 0 behind the name.
+    pub(crate) const fn entity_part(self) -> Option<usize> {
+        match self {
+            // Behind the view.
+            Self::JobsItem => Some(1),
+            Self::JobsList | Self::JobsStats | Self::JobFacets => None,
+            #[cfg(any(test, feature = "testing"))]
+            Self::SealedProbe => None,
+        }
+    }
+
     /// The kind of entity that this operation's values are tagged with one by one.
     pub const fn entity_kind(self) -> Option<&'static str> {
         match self {
@@ -160,6 +178,13 @@ impl Operation {
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => None,
         }
+    }
+}
+
+/// The name with its feature's, as the documents write it: `jobs:list`.
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.feature(), self.name())
     }
 }
 

@@ -28,21 +28,29 @@ struct Counters {
     load_micros: AtomicU64,
     load_failures: AtomicU64,
     overloaded: AtomicU64,
+    stored_entries: AtomicU64,
     stored_bytes: AtomicU64,
 }
 
 impl Counters {
     fn snapshot(&self) -> OperationStatistics {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (hits, stale) = (read(&self.hits), read(&self.stale));
+        let (loads, load_micros) = (read(&self.loads), read(&self.load_micros));
+        // By the average load, which does not need the cost of each value.
+        let saved_micros = u128::from(hits + stale) * u128::from(load_micros);
+        let saved_ms = saved_micros / u128::from(loads.max(1)) / 1_000;
         OperationStatistics {
-            hits: read(&self.hits),
+            hits,
             misses: read(&self.misses),
-            stale: read(&self.stale),
+            stale,
             bypassed: read(&self.bypassed),
-            loads: read(&self.loads),
-            load_ms: read(&self.load_micros) / 1_000,
+            loads,
+            load_ms: load_micros / 1_000,
+            saved_ms: u64::try_from(saved_ms).unwrap_or(u64::MAX),
             load_failures: read(&self.load_failures),
             overloaded: read(&self.overloaded),
+            stored_entries: read(&self.stored_entries),
             stored_bytes: read(&self.stored_bytes),
         }
     }
@@ -63,15 +71,35 @@ pub struct OperationStatistics {
     pub loads: u64,
     /// Milliseconds spent in loaders.
     pub load_ms: u64,
+    /// Milliseconds of loads that were spared, by the average load.
+    pub saved_ms: u64,
     /// Loads that failed.
     pub load_failures: u64,
     /// Readers sent away because too many loads waited already.
     pub overloaded: u64,
+    /// Values written to the provider.
+    pub stored_entries: u64,
     /// Bytes written to the provider.
     pub stored_bytes: u64,
 }
 
 impl OperationStatistics {
+    /// Hits in percent of all answers; 0 before the first read.
+    #[expect(clippy::cast_precision_loss, reason = "a percentage of counters far below 2^52")]
+    pub fn hit_rate_percent(&self) -> f64 {
+        let Self { hits, misses, stale, bypassed, .. } = self;
+        let reads = hits + misses + stale + bypassed;
+        if reads == 0 { 0.0 } else { *hits as f64 * 100.0 / reads as f64 }
+    }
+
+    /// The figures of several operations as one.
+    pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        parts.into_iter().fold(Self::default(), |mut total, part| {
+            total.add(part);
+            total
+        })
+    }
+
     fn add(&mut self, other: &Self) {
         self.hits += other.hits;
         self.misses += other.misses;
@@ -79,8 +107,10 @@ impl OperationStatistics {
         self.bypassed += other.bypassed;
         self.loads += other.loads;
         self.load_ms += other.load_ms;
+        self.saved_ms += other.saved_ms;
         self.load_failures += other.load_failures;
         self.overloaded += other.overloaded;
+        self.stored_entries += other.stored_entries;
         self.stored_bytes += other.stored_bytes;
     }
 }
@@ -108,11 +138,8 @@ pub struct CacheStatistics {
 
 impl CacheStatistics {
     /// Hits in percent of all answers; 0 before the first read.
-    #[expect(clippy::cast_precision_loss, reason = "a percentage of counters far below 2^52")]
     pub fn hit_rate_percent(&self) -> f64 {
-        let OperationStatistics { hits, misses, stale, bypassed, .. } = self.total;
-        let reads = hits + misses + stale + bypassed;
-        if reads == 0 { 0.0 } else { hits as f64 * 100.0 / reads as f64 }
+        self.total.hit_rate_percent()
     }
 }
 
@@ -167,6 +194,7 @@ impl Statistics {
     pub(crate) fn stored(&self, org: &OrgId, operation: Operation, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.count(org, operation, |counters| {
+            counters.stored_entries.fetch_add(1, Ordering::Relaxed);
             counters.stored_bytes.fetch_add(bytes, Ordering::Relaxed);
         });
     }
@@ -228,12 +256,4 @@ impl Statistics {
             add(by_tenant.entry(key).or_default());
         }
     }
-}
-
-/// Adds up one tenant's figures.
-pub(crate) fn sum(parts: &[(Operation, OperationStatistics)]) -> OperationStatistics {
-    parts.iter().fold(OperationStatistics::default(), |mut total, (_, part)| {
-        total.add(part);
-        total
-    })
 }

@@ -9,20 +9,21 @@ use crate::error::StoreError;
 use crate::tenant_db::TenantTx;
 
 /// Adds a row in the name of the transaction's actor. `action` is our own word, such as
-/// `job_published`; `resource` names what it was done to, such as `job:<uuid>`.
+/// `job_published`; `resource` names what it was done to, such as `job:<uuid>`. Answers the row's id.
 pub async fn record(
     tx: &mut TenantTx,
     action: &str,
     resource: &str,
     detail: Value,
     ip: Option<IpAddr>,
-) -> Result<(), StoreError> {
+) -> Result<Uuid, StoreError> {
+    let id = Uuid::now_v7();
     let (tenant, actor) = (tx.tenant(), tx.actor().audit_name());
     sqlx::query!(
         "INSERT INTO audit_log (tenant_id, id, actor, action, resource, detail, ip)
          VALUES ($1, $2, $3, $4, $5, $6, $7::text::inet)",
         tenant,
-        Uuid::now_v7(),
+        id,
         actor,
         action,
         resource,
@@ -31,5 +32,5 @@ pub async fn record(
     )
     .execute(tx.connection())
     .await?;
-    Ok(())
+    Ok(id)
 }

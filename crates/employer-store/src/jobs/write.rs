@@ -166,7 +166,7 @@ pub(super) async fn tell(
     detail: Value,
 ) -> Result<(), StoreError> {
     tx.emit(kind, Some(id.as_uuid()), payload).await?;
-    audit::record(tx, action, &format!("job:{id}"), detail, None).await
+    audit::record(tx, action, &format!("job:{id}"), detail, None).await.map(drop)
 }
 
 fn apply(changes: JobChanges, job: &mut Job) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 use tenancy::Role;
 use time::OffsetDateTime;
@@ -155,6 +156,14 @@ impl Tenant {
             .fetch_one(&mut connection)
             .await
             .unwrap()
+    }
+
+    /// What its audit trail tells of `action`, oldest first: actor, resource, address, detail.
+    pub async fn audit_trail(&self, action: &str) -> Vec<(String, String, Option<String>, Value)> {
+        let mut connection = self.world.superuser().await;
+        let rows = "SELECT actor, resource, host(ip), detail FROM audit_log
+                    WHERE tenant_id = $1 AND action = $2 ORDER BY at, id";
+        sqlx::query_as(rows).bind(self.id).bind(action).fetch_all(&mut connection).await.unwrap()
     }
 
     /// Puts the member with this role on the team of a job. Nobody tells the cache.

@@ -22,6 +22,7 @@ use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
 use tenancy::Permission;
 
 use crate::auth::{routes as auth, session_middleware};
+use crate::cache_admin::{invalidate, keys, status, warm};
 use crate::edge::{CommonHeaders, EdgeSettings, edge};
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::BodyLimits;
@@ -52,7 +53,9 @@ pub struct RouteInfo {
 }
 
 use Access::{Needs, Public, SignedIn};
-use Permission::{JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, SessionRead};
+use Permission::{
+    CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, SessionRead,
+};
 
 /// Makes the table of routes and the routing from one text, so that neither can have what the
 /// other lacks.
@@ -105,6 +108,10 @@ routes! {
         "/auth/callback" { GET Public => auth::callback; }
         "/auth/logout" { POST SignedIn => auth::logout; }
         "/api/session" { GET Needs(SessionRead) => auth::session; }
+        "/api/cache/status" { GET Needs(CacheRead) => status::get_status; }
+        "/api/cache/keys" { GET Needs(CacheRead) => keys::list_keys; }
+        "/api/cache/invalidate" { DELETE Needs(CacheWrite) => invalidate::invalidate_cache; }
+        "/api/cache/warm" { POST Needs(CacheWrite) => warm::warm_cache; }
         "/api/jobs" {
             GET Needs(JobsRead) => list::list_jobs;
             POST Needs(JobsWrite) => write::create_job;

@@ -149,7 +149,7 @@ impl Probe {
 }
 
 /// Milliseconds with two decimals, as people read them.
-fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
@@ -267,7 +267,7 @@ pub struct CacheReport {
     backend: &'static str,
     /// The provider that was chosen at start: `memory`, `elasticache`, `upstash`.
     #[schema(value_type = String, example = "elasticache")]
-    provider: &'static str,
+    pub(crate) provider: &'static str,
     breaker: Breaker,
     /// Invalidations that the backend has not taken yet, or may have lost; what they drop is not
     /// answered from it meanwhile.
@@ -334,7 +334,7 @@ pub async fn cache(state: web::Data<PortalState>) -> HttpResponse {
     answer(code, &report)
 }
 
-fn cache_report(probe: &Probe, cache: &TenantCache) -> CacheReport {
+pub(crate) fn cache_report(probe: &Probe, cache: &TenantCache) -> CacheReport {
     const MEMORY_NOTE: &str = "the memory backend serves this instance only";
     let sight = probe.sight();
     let latency = sight.and_then(|sight| sight.cache.latency);

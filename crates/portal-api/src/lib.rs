@@ -19,6 +19,7 @@
 
 pub mod app;
 pub mod auth;
+mod cache_admin;
 mod docs;
 mod edge;
 pub mod error;
@@ -30,6 +31,7 @@ pub mod state;
 pub mod writes;
 
 pub use app::{Access, ROUTES, RouteInfo, app, server};
+pub use cache_admin::{Limiter, LimiterSettings};
 pub use error::{ApiError, ErrorCode};
 pub use jobs::CursorKey;
 pub use openapi::openapi_document;

@@ -47,6 +47,10 @@ pub fn openapi_document() -> String {
         crate::jobs::transitions::archive_job,
         crate::jobs::transitions::duplicate_job,
         crate::jobs::transitions::toggle_job,
+        crate::cache_admin::status::get_status,
+        crate::cache_admin::invalidate::invalidate_cache,
+        crate::cache_admin::keys::list_keys,
+        crate::cache_admin::warm::warm_cache,
         crate::health::live,
         crate::health::ready,
         crate::health::health,
@@ -57,6 +61,7 @@ pub fn openapi_document() -> String {
     tags(
         (name = "session", description = "Signing in and out, and who is signed in"),
         (name = "jobs", description = "Jobs of the signed-in person's company"),
+        (name = "cache", description = "The cached answers of the signed-in person's company"),
         (name = "health", description = "For balancers and monitors"),
         (name = "documents", description = "This description"),
     ),

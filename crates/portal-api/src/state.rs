@@ -13,6 +13,7 @@ use tenant_cache::TenantCache;
 use url::Url;
 
 use crate::auth::oidc::{OidcClient, OidcSettings};
+use crate::cache_admin::Limiter;
 use crate::health::Probe;
 use crate::jobs::CursorKey;
 use crate::writes::Writes;
@@ -31,6 +32,8 @@ pub struct PortalState {
     pub snapshots: Snapshots,
     /// The OpenID provider.
     pub identity_provider: OidcClient,
+    /// How often the cache's admins may call.
+    pub cache_admin: Limiter,
     /// What follows a committed write.
     pub writes: Writes,
     /// What we depend on, as it was a moment ago.

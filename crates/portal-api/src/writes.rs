@@ -17,6 +17,7 @@ use serde::Serialize;
 use tenancy::{Actor, TenantScope};
 use tenant_cache::{Budget, TenantCache};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::IdempotencyKey;
@@ -77,12 +78,27 @@ impl Writes {
             writes.finish(&scope, events).await;
             Ok::<_, employer_store::StoreError>(())
         };
+        Ok(self.see_through(COMMIT_DEADLINE, work).await??)
+    }
+
+    /// Does something that must not stop in the middle when its caller hangs up, on a task of its
+    /// own with the caller's time for Redis. The caller waits for at most `deadline`; the task goes
+    /// on.
+    pub(crate) async fn see_through<F>(
+        &self,
+        deadline: Duration,
+        work: F,
+    ) -> Result<F::Output, ApiError>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let work = work.in_current_span();
         let task = match Budget::current() {
             Some(budget) => self.tasks.spawn(budget.scope(work)),
             None => self.tasks.spawn(work),
         };
-        match tokio::time::timeout(COMMIT_DEADLINE, task).await {
-            Ok(Ok(committed)) => Ok(committed?),
+        match tokio::time::timeout(deadline, task).await {
+            Ok(Ok(output)) => Ok(output),
             Ok(Err(panicked)) => Err(ApiError::internal(panicked)),
             Err(elapsed) => Err(ApiError::unavailable(elapsed)),
         }

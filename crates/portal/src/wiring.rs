@@ -10,7 +10,9 @@ use event_notifier::{Relay, RelaySettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
 use portal_api::health::{Backend, Probe};
 use portal_api::writes::Writes;
-use portal_api::{ApiSettings, CursorKey, HttpSettings, Lifecycle, Limits, PortalState};
+use portal_api::{
+    ApiSettings, CursorKey, HttpSettings, Lifecycle, Limiter, LimiterSettings, Limits, PortalState,
+};
 use secrecy::ExposeSecret;
 use session_store::{RedisSessionStore, SessionSettings, Snapshots};
 use tenancy::{Clock, SystemClock};
@@ -98,6 +100,10 @@ pub(crate) async fn build(
         db,
         writes: Writes::new(cache.clone(), relay),
         cache,
+        cache_admin: Limiter::new(LimiterSettings {
+            reads_per_minute: settings.tuning.cache.admin_reads_per_minute,
+            writes_per_minute: settings.tuning.cache.admin_writes_per_minute,
+        }),
         identity_provider,
         probe,
         clock,

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod cache_admin;
 mod caching;
 mod errors;
 mod filters;

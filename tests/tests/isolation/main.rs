@@ -47,6 +47,7 @@ fn routes() -> Vec<Route> {
     let empty = json!({});
     let recruiter = From(Role::Recruiter);
     let anybody = From(Role::Viewer);
+    let admin = From(Role::Admin);
     vec![
         route(get.clone(), "/live", Public, none.clone(), 200),
         route(get.clone(), "/ready", Public, none.clone(), 200),
@@ -57,6 +58,10 @@ fn routes() -> Vec<Route> {
         route(get.clone(), "/auth/callback", Public, none.clone(), 400),
         route(post.clone(), "/auth/logout", anybody, empty.clone(), 200),
         route(get.clone(), "/api/session", anybody, none.clone(), 200),
+        route(get.clone(), "/api/cache/status", admin, none.clone(), 200),
+        route(get.clone(), "/api/cache/keys", admin, none.clone(), 200),
+        route(Method::DELETE, "/api/cache/invalidate", admin, json!({ "feature": "jobs" }), 200),
+        route(post.clone(), "/api/cache/warm", admin, empty.clone(), 200),
         route(get.clone(), "/api/jobs", anybody, none.clone(), 200),
         route(post.clone(), "/api/jobs", recruiter, job::nurse(), 201),
         route(get.clone(), "/api/jobs/stats/overview", anybody, none.clone(), 200),

@@ -44,6 +44,10 @@ permissions! {
     JobsArchive,
     /// Delete a draft.
     JobsDelete,
+    /// Look into the cache.
+    CacheRead,
+    /// Drop and fill parts of the cache.
+    CacheWrite,
 }
 
 /// A signed-in person who may do what `P` says: the only road from a request to tenant data.
@@ -80,7 +84,8 @@ impl<P: Needs> FromRequest for Authorized<P> {
 }
 
 impl<P: Needs> Authorized<P> {
-    fn check(principal: Principal) -> Result<Self, ApiError> {
+    /// Refuses whoever's role does not have the permission.
+    pub(crate) fn check(principal: Principal) -> Result<Self, ApiError> {
         let (grant, view) = principal.require::<P>()?;
         let Principal { scope, actor, user, role, organization, session: _ } = principal;
         let permission = PhantomData;

@@ -18,7 +18,8 @@ mod sessions;
 mod test_session;
 
 pub use authorized::{
-    Authorized, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, Needs, SessionRead,
+    Authorized, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite,
+    Needs, SessionRead,
 };
 pub use principal::Principal;
 pub use sessions::{SESSION_COOKIE, session_middleware};

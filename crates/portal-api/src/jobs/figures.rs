@@ -2,7 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use employer_store::jobs::{JobFacets, JobsOverview, job_facets, jobs_overview};
-use tenant_cache::{Loaded, Operation};
+use tenancy::{JobView, TenantScope};
+use tenant_cache::{CachedAnswer, Loaded, Operation};
 
 use super::FilterParameters;
 use super::query::{append_filter, parse_filter};
@@ -21,19 +22,26 @@ pub(crate) async fn get_overview(
     state: web::Data<PortalState>,
     Gated(access, (if_none_match, _)): Gated<JobsRead, (IfNoneMatch, NoQuery)>,
 ) -> Result<HttpResponse, ApiError> {
-    let view = access.view;
+    let answer = read_overview(&state, &access.scope, access.view).await?;
+    Ok(respond(&answer, &if_none_match))
+}
+
+/// The figures of the jobs in `view`.
+pub(super) async fn read_overview(
+    state: &PortalState,
+    scope: &TenantScope,
+    view: JobView,
+) -> Result<CachedAnswer, ApiError> {
     let read = Read {
-        scope: &access.scope,
+        scope,
         operation: Operation::JobsStats,
-        key: Operation::JobsStats.key(&access.scope).part(&view.key_part()).build(),
+        key: Operation::JobsStats.key(scope).part(&view.key_part()).build(),
         entities: &[],
     };
-    let answer = read_through(&state, read, move |mut tx| async move {
+    let answer = read_through(state, read, move |mut tx| async move {
         Ok(Some(Loaded::new(jobs_overview(&mut tx, view).await?)))
     });
-    let answer = answer.await?.ok_or_else(ApiError::not_found)?;
-    let (tag, body) = (EntityTag::quoted(&answer.etag), answer.body.clone());
-    Ok(Representation { answer: &answer, tag, body, next: None }.respond(&if_none_match))
+    answer.await?.ok_or_else(ApiError::not_found)
 }
 
 /// Which values the jobs under a filter have, and how often.
@@ -47,18 +55,33 @@ pub(crate) async fn get_facets(
     Gated(access, if_none_match): Gated<JobsRead, IfNoneMatch>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let (view, filter) = (access.view, parse_filter(request.query_string())?);
-    let key = Operation::JobFacets.key(&access.scope).part(&view.key_part());
+    let query = request.query_string();
+    let answer = read_facets(&state, &access.scope, access.view, query).await?;
+    Ok(respond(&answer, &if_none_match))
+}
+
+/// The facets of the jobs in `view`, under the filters of a query string.
+pub(super) async fn read_facets(
+    state: &PortalState,
+    scope: &TenantScope,
+    view: JobView,
+    query: &str,
+) -> Result<CachedAnswer, ApiError> {
+    let filter = parse_filter(query)?;
+    let key = Operation::JobFacets.key(scope).part(&view.key_part());
     let read = Read {
-        scope: &access.scope,
+        scope,
         operation: Operation::JobFacets,
         key: append_filter(key, &filter).build(),
         entities: &[],
     };
-    let answer = read_through(&state, read, move |mut tx| async move {
+    let answer = read_through(state, read, move |mut tx| async move {
         Ok(Some(Loaded::new(job_facets(&mut tx, view, &filter).await?)))
     });
-    let answer = answer.await?.ok_or_else(ApiError::not_found)?;
+    answer.await?.ok_or_else(ApiError::not_found)
+}
+
+fn respond(answer: &CachedAnswer, if_none_match: &IfNoneMatch) -> HttpResponse {
     let (tag, body) = (EntityTag::quoted(&answer.etag), answer.body.clone());
-    Ok(Representation { answer: &answer, tag, body, next: None }.respond(&if_none_match))
+    Representation { answer, tag, body, next: None }.respond(if_none_match)
 }

@@ -34,20 +34,26 @@ pub(crate) async fn list_jobs(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ListQuery::parse(request.query_string(), &state.settings.limits)?;
-    let list = List::new(&access.scope, access.view, &query);
-    let page = list.page(&state.settings.cursor_key)?;
-    let read = Read {
-        scope: &access.scope,
-        operation: Operation::JobsList,
-        key: list.page_key(),
-        entities: &[],
-    };
-    let load = move |tx| page.load(tx);
-    let answer = read_through(&state, read, load).await?.ok_or_else(ApiError::not_found)?;
+    let answer = read_page(&state, &access.scope, access.view, &query).await?;
     let next = next_cursor(&answer.body).map_err(ApiError::internal)?;
     let next = next.map(|cursor| next_page(request.query_string(), &cursor));
     let (body, tag) = wanted_part(&answer, query.fields.as_deref())?;
     Ok(Representation { answer: &answer, tag, body, next }.respond(&if_none_match))
+}
+
+/// A page of the jobs in `view`.
+pub(super) async fn read_page(
+    state: &PortalState,
+    scope: &TenantScope,
+    view: JobView,
+    query: &ListQuery,
+) -> Result<CachedAnswer, ApiError> {
+    let list = List::new(scope, view, query);
+    let page = list.page(&state.settings.cursor_key)?;
+    let key = list.page_key();
+    let read = Read { scope, operation: Operation::JobsList, key, entities: &[] };
+    let answer = read_through(state, read, move |tx| page.load(tx)).await?;
+    answer.ok_or_else(ApiError::not_found)
 }
 
 /// A list as one caller asked for it.

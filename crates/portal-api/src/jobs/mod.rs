@@ -17,6 +17,7 @@ mod read;
 mod schema;
 pub(crate) mod transitions;
 pub(crate) mod view;
+pub(crate) mod warm;
 pub(crate) mod write;
 
 #[cfg(test)]

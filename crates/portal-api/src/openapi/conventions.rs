@@ -54,6 +54,10 @@ fn is_of_jobs(route: &RouteInfo) -> bool {
     route.path.starts_with("/api/jobs")
 }
 
+fn is_of_cache(route: &RouteInfo) -> bool {
+    route.path.starts_with("/api/cache/")
+}
+
 fn add_security(operation: &mut Operation, route: &RouteInfo) {
     if route.access == Access::Public {
         return;
@@ -128,6 +132,9 @@ fn add_answer_headers(operation: &mut Operation, route: &RouteInfo) {
 
 /// What can go wrong on a route, by what it is.
 fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
+    if is_of_cache(route) {
+        return problems_of_cache(route);
+    }
     if !is_of_jobs(route) {
         return Vec::new();
     }
@@ -156,6 +163,27 @@ fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
             ErrorCode::UnsupportedMediaType,
             ErrorCode::ValidationFailed,
         ]);
+    }
+    codes
+}
+
+fn problems_of_cache(route: &RouteInfo) -> Vec<ErrorCode> {
+    let mut codes = vec![
+        ErrorCode::InvalidParameter,
+        ErrorCode::Unauthenticated,
+        ErrorCode::Forbidden,
+        ErrorCode::TooManyRequests,
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+    ];
+    if is_write(route) {
+        codes.extend([
+            ErrorCode::PayloadTooLarge,
+            ErrorCode::UnsupportedMediaType,
+            ErrorCode::ValidationFailed,
+        ]);
+    } else if route.path == "/api/cache/keys" {
+        codes.push(ErrorCode::NotFound);
     }
     codes
 }

@@ -81,6 +81,8 @@ sections! {
         max_concurrent_loads_degraded: usize,
         max_value_bytes: usize,
         gutter_max_bytes: usize,
+        admin_reads_per_minute: u32,
+        admin_writes_per_minute: u32,
     }
     /// `[relay]`
     Relay { interval_ms: u64, min_age_ms: u64, batch: u16, }

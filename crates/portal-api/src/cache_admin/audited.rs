@@ -147,9 +147,10 @@ impl Trail {
         Fut: Future<Output = Result<Done, ApiError>>,
     {
         // Where the row must not be missing, a database that is away is noticed before the deed.
-        let ready = match self.deed.must_be_told {
-            true => Some(self.state.db.begin(&self.scope, &self.actor).await?),
-            false => None,
+        let ready = if self.deed.must_be_told {
+            Some(self.state.db.begin(&self.scope, &self.actor).await?)
+        } else {
+            None
         };
         let done = match work().await {
             Ok(done) => done,

@@ -152,10 +152,8 @@ impl Asked {
         };
         let mut groups = BTreeSet::new();
         for (index, key) in keys.iter().enumerate() {
-            let pointer = match self.is_query {
-                true => self.pointer("keys"),
-                false => format!("#/keys/{index}"),
-            };
+            let pointer =
+                if self.is_query { self.pointer("keys") } else { format!("#/keys/{index}") };
             match key.as_str().map(|key| PurgeTarget::of_key(scope, key)) {
                 Some(Ok(group)) => _ = groups.insert(group),
                 Some(Err(error)) => faults.add(pointer, code_of(error), error.to_string()),

@@ -219,24 +219,27 @@ pub(crate) async fn get_status(
 }
 
 fn body_of(health: CacheReport, status: CacheStatus) -> CacheStatusBody {
+    let CacheStatus { calls, cost, server, tenant, .. } = status;
     let feature_of = |feature: Feature| {
-        let parts: Vec<(Operation, OperationStatistics)> =
-            status.tenant.iter().filter(|(one, _)| one.feature() == feature).copied().collect();
+        let parts: Vec<&(Operation, OperationStatistics)> =
+            tenant.iter().filter(|(one, _)| one.feature() == feature).collect();
         let total = OperationStatistics::sum(parts.iter().map(|(_, figures)| figures));
-        let operations = parts.into_iter().map(|(operation, figures)| OperationBody {
-            operation: operation.to_string(),
-            figures: figures.into(),
-        });
-        let operations: Vec<OperationBody> = operations.collect();
+        let operations: Vec<OperationBody> = parts
+            .into_iter()
+            .map(|(operation, figures)| OperationBody {
+                operation: operation.to_string(),
+                figures: (*figures).into(),
+            })
+            .collect();
         let (feature, total) = (feature.as_str(), total.into());
         (!operations.is_empty()).then_some(FeatureBody { feature, total, operations })
     };
     CacheStatusBody {
-        cost: CostBody::of(status.cost, health.provider),
+        cost: CostBody::of(cost, health.provider),
         health,
-        calls: status.calls.iter().copied().map(CallsBody::from).collect(),
-        server: status.server.clone().map(ServerBody::from),
-        total: OperationStatistics::sum(status.tenant.iter().map(|(_, figures)| figures)).into(),
+        calls: calls.into_iter().map(CallsBody::from).collect(),
+        server: server.map(ServerBody::from),
+        total: OperationStatistics::sum(tenant.iter().map(|(_, figures)| figures)).into(),
         features: Feature::ALL.into_iter().filter_map(feature_of).collect(),
         audit_id: None,
     }

@@ -64,6 +64,8 @@ mod settings;
 mod shelves;
 mod stamp;
 mod statistics;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tries;
 
 pub use admin::keys::{KeyCursor, KeyEntry, KeyKind, KeyPage};

@@ -2,7 +2,8 @@
 
 mod dashboard;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::accounts::Account;
@@ -18,7 +19,11 @@ const LIMIT: Duration = Duration::from_secs(3600);
 /// A suite: what it is called, and what runs it.
 type Suite = (&'static str, fn(&Run) -> Outcome<()>);
 
-const SUITES: [Suite; 2] = [("provider", provider), ("dashboard", dashboard::run)];
+const SUITES: [Suite; 3] =
+    [("provider", provider), ("cache", cache), ("dashboard", dashboard::run)];
+
+const PROVIDER: [&str; 4] = ["--package", "redis-provider", "--bench", "provider"];
+const CACHE: [&str; 4] = ["--package", "tenant-cache", "--bench", "cache"];
 
 /// Runs the suites that are named; all of them without a name.
 pub(crate) fn run(run: &Run, names: &[String]) -> Outcome<u8> {
@@ -47,48 +52,62 @@ fn choose(names: &[String]) -> Outcome<Vec<Suite>> {
 fn provider(run: &Run) -> Outcome<()> {
     let mut services = throwaway::open(run)?;
     let redis_server = install::redis(run)?;
-    let front = build(run, &mut services)?;
+    let front = ["build", "--profile", "bench", "--package", upstash::NAME, "--bins"];
+    build(run, &mut services, &[&front, &[&["bench", "--no-run"], &PROVIDER[..]].concat()])?;
+    // Where cargo puts what is built with the profile `bench`.
+    let front = run.target_directory()?.join("release").join(upstash::NAME);
     let account = Account::for_servers()?;
     let redis = throwaway::start_redis(run, &mut services, account.as_ref(), &redis_server)?;
     let token = secrets::Secrets::of_one_run().password("UPSTASH_TOKEN")?;
     let upstash = start_front(run, &mut services, &front, &redis, &token)?;
     let mut bench = run.cargo();
     bench
-        .args(["bench", "--quiet", "--package", "redis-provider", "--bench", "provider"])
+        .args(["bench", "--quiet"])
+        .args(PROVIDER)
         .env("PORTAL_BENCH_REDIS", redis.trim_start_matches("redis://"))
         .env("PORTAL_BENCH_UPSTASH_URL", upstash)
-        .env("PORTAL_BENCH_UPSTASH_TOKEN", token)
-        .env(MARKER, services.folder());
+        .env("PORTAL_BENCH_UPSTASH_TOKEN", token);
     match host::find_program("redis-benchmark") {
         Some(program) => bench.env("PORTAL_BENCH_REDIS_BENCHMARK", program),
         None => bench.env_remove("PORTAL_BENCH_REDIS_BENCHMARK"),
     };
-    let status = run.progress.stage("Measuring the providers", || {
-        services.accompany(bench, "the measurements of the providers", LIMIT)
-    })?;
-    if !status.success() {
-        return Err(Failure::new(format!("the measurements of the providers failed ({status})")));
-    }
-    Ok(())
+    measure(run, &mut services, "the providers", bench)
+}
+
+/// The cache's hits in the process beside those of other caches: no server is asked.
+fn cache(run: &Run) -> Outcome<()> {
+    let mut services = throwaway::open(run)?;
+    build(run, &mut services, &[&[&["bench", "--no-run"], &CACHE[..]].concat()])?;
+    let mut bench = run.cargo();
+    bench.args(["bench", "--quiet"]).args(CACHE);
+    measure(run, &mut services, "the cache", bench)
 }
 
 /// Everything is built before anything is measured, with the profile of the measurements.
-fn build(run: &Run, services: &mut Services) -> Outcome<PathBuf> {
+fn build(run: &Run, services: &mut Services, builds: &[&[&str]]) -> Outcome<()> {
     run.progress.stage("Building the measurements, optimized", || {
-        for arguments in [
-            ["build", "--profile", "bench", "--package", upstash::NAME, "--bins"].as_slice(),
-            &["bench", "--no-run", "--package", "redis-provider", "--bench", "provider"],
-        ] {
+        for arguments in builds {
             let mut cargo = run.cargo();
-            cargo.args(arguments);
+            cargo.args(*arguments);
             let status = services.accompany(cargo, "cargo build", LIMIT)?;
             if !status.success() {
                 return Err(Failure::new(format!("cargo build failed ({status})")));
             }
         }
-        // Where cargo puts what is built with the profile `bench`.
-        Ok(run.target_directory()?.join("release").join(upstash::NAME))
+        Ok(())
     })
+}
+
+fn measure(run: &Run, services: &mut Services, what: &str, mut bench: Command) -> Outcome<()> {
+    let name = format!("the measurements of {what}");
+    bench.env(MARKER, services.folder());
+    let status = run
+        .progress
+        .stage(&format!("Measuring {what}"), || services.accompany(bench, &name, LIMIT))?;
+    if !status.success() {
+        return Err(Failure::new(format!("{name} failed ({status})")));
+    }
+    Ok(())
 }
 
 fn start_front(
@@ -116,7 +135,7 @@ mod tests {
 
     #[test]
     fn suites_are_chosen_by_name_and_all_without_one() {
-        assert_eq!(names(&["provider"]), ["provider"]);
+        assert_eq!(names(&["cache", "provider"]), ["cache", "provider"]);
         assert_eq!(names(&[]).len(), SUITES.len());
         assert!(choose(&["provider".to_owned(), "providers".to_owned()]).is_err());
     }

@@ -260,6 +260,36 @@ fn threads_that_read_store_and_drop_at_once_leave_it_whole() {
     shelves.entries();
 }
 
+#[test]
+fn a_hit_allocates_nothing_and_what_is_kept_is_what_was_allocated() {
+    for (entries, key_bytes) in [(700, 20), (20_000, 80), (50_000, 160)] {
+        let orgs: Vec<OrgId> = (0..10).map(|number| org(&format!("t{number}"))).collect();
+        let keys: Vec<TenantKey> = (0..entries)
+            .map(|number| {
+                let start = scope(&orgs[number % 10]).key(Feature::Jobs, "list");
+                start.part(&format!("{number:0key_bytes$}")).build()
+            })
+            .collect();
+        let shelves = shelves(1 << 40, 1.0);
+        let empty = Arc::new(Page { number: 0, bytes: 0 });
+        // Twins of `Page` are allocated: their bytes and those of their counts.
+        let twin = size_of::<Page>() + 2 * size_of::<usize>();
+        let allocated = allocation_counter::measure(|| {
+            for (number, key) in keys.iter().enumerate() {
+                shelves.put(&orgs[number % 10], key, Arc::clone(&empty));
+            }
+        });
+        let expected = shelves.total().bytes + twin * entries;
+        let percent = usize::try_from(allocated.bytes_current).unwrap() * 100 / expected;
+        assert!((70..105).contains(&percent), "{entries}: {allocated:?} for {expected}");
+
+        let hits = allocation_counter::measure(|| {
+            assert!(keys.iter().all(|key| shelves.get(key).is_some()));
+        });
+        assert_eq!(hits.count_total, 0);
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put { org: usize, number: usize, bytes: usize },

@@ -13,9 +13,11 @@ mod mix;
 mod office;
 mod recollection;
 mod report;
+mod rules;
 
 pub use mix::{Kind, WriteKind};
 pub use report::{Figures, Report};
+pub use rules::Rule;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,9 +29,10 @@ use futures_util::stream;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use reqwest::Method;
+use serde_json::Value;
 use time::OffsetDateTime;
 
-use self::mix::{Mix, Write};
+use self::mix::Mix;
 use self::office::{Office, Person};
 use self::recollection::Recollection;
 use crate::client::Browser;
@@ -75,19 +78,29 @@ impl Dashboard {
         ];
         let portal = Portal::spawn_with(&databases, Redis::Shared, &settings).await;
         let provider = IdentityProvider::default();
-        let offices = stream::iter(directory.organizations.iter().enumerate())
+        let offices: Vec<Office> = stream::iter(directory.organizations.iter().enumerate())
             .map(|(index, organization)| {
                 Office::open(index, organization, &directory, &provider, &portal)
             })
             .buffered(AT_ONCE)
             .collect()
             .await;
-        Self { portal, offices, recollection: Recollection::default() }
+        let recollection = Recollection::default();
+        for office in &offices {
+            let of_some = office.people.iter().filter(|person| person.sees_only_some);
+            of_some.for_each(|one| recollection.sees_only(office.index, &one.view, &one.jobs));
+        }
+        Self { portal, offices, recollection }
     }
 
     /// How many people are signed in.
     pub fn people(&self) -> usize {
         self.offices.iter().map(|office| office.people.len()).sum()
+    }
+
+    /// Sends requests that are not counted, so that the cache has what people ask for.
+    pub async fn fills(&self, requests: u64) {
+        self.visit(0.05, requests, 2).await;
     }
 
     /// Sends `requests` requests, `write_percent` of them writes, after some that are not counted.
@@ -118,7 +131,7 @@ impl Dashboard {
             let person = &office.people[mix.any(office.people.len())];
             let opening = mix.opening(person);
             let session = person.browser.get("/api/session");
-            let (session, _) =
+            let (session, ()) =
                 tokio::join!(session, self.ask_all(office.index, person, &opening, left));
             let _ = session.expect(200);
             mix.owes_for(opening.len());
@@ -153,12 +166,12 @@ impl Dashboard {
     async fn write(&self, mix: &mut Mix, left: &AtomicU64) {
         let office = &self.offices[mix.office(self.offices.len())];
         let editor = &office.editors[mix.any(office.editors.len())];
-        let Write { kind, path, body, job } = mix.write(office);
+        let write = mix.write(office);
         take(left);
-        let under_way = self.recollection.begins_to_write(office.index, kind, job);
-        let method = if kind == WriteKind::Edit { Method::PATCH } else { Method::POST };
-        let answer = send(editor, method, &path, &body).await;
-        self.recollection.has_written(under_way, answer);
+        let under_way = self.recollection.begins_to_write(office.index, &write);
+        let method = if write.kind == WriteKind::Edit { Method::PATCH } else { Method::POST };
+        let state = send(editor, method, &write.path, &write.body).await;
+        self.recollection.has_written(&under_way, state.as_deref());
     }
 }
 
@@ -168,12 +181,13 @@ fn take(left: &AtomicU64) {
     let _ = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
 }
 
-/// Writes; answers whether that was done. What is refused changes nothing.
-async fn send(editor: &Browser, method: Method, path: &str, body: &serde_json::Value) -> bool {
+/// Writes; answers the state of the job afterwards, or nothing where that was refused.
+async fn send(editor: &Browser, method: Method, path: &str, body: &Value) -> Option<String> {
     let request = editor.request(method, path).header("If-Match", "*").json(body);
     let answer = editor.send(request).await;
     assert!(answer.status.as_u16() < 500, "{path}: {}", answer.text);
-    answer.status.is_success()
+    let state = || answer.json()["status"].as_str().unwrap().to_owned();
+    answer.status.is_success().then(state)
 }
 
 async fn generate(database: &TestDatabase) -> seed::SignInDirectory {

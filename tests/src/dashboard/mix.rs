@@ -5,8 +5,8 @@
 //! one (50 %), one state (20 %), one place (10 %), a search (15 %), a deeper page (5 %). Of the
 //! searches 20 % have a typing error, 5 % other scripts and 2 % what attackers type. The largest
 //! tenant gets 35 % of all visits and writes, the others share the rest by Zipf's law, and so do
-//! the values of a filter and the jobs. Of the writes 70 % edit a job, 20 % publish or pause one,
-//! 10 % make one.
+//! the values of a filter and the jobs. Of the writes 70 % edit a job (how many are sought, the
+//! text, the title, and one in ten the pay), 20 % publish or pause one, 10 % make one.
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -85,6 +85,8 @@ pub enum WriteKind {
 #[derive(Debug)]
 pub(super) struct Write {
     pub(super) kind: WriteKind,
+    /// Whether it changes something that figures are made of.
+    pub(super) counts: bool,
     pub(super) path: String,
     pub(super) body: Value,
     /// The job that it changes.
@@ -201,10 +203,12 @@ impl Mix {
         match self.rng.random_range(0..100) {
             0..70 if !edited.is_empty() => {
                 let job = edited[self.zipf(edited.len())].clone();
+                let (counts, body) = self.edit();
                 Write {
                     kind: WriteKind::Edit,
+                    counts,
                     path: format!("/api/jobs/{job}"),
-                    body: self.edit(),
+                    body,
                     job: Some(job),
                 }
             }
@@ -212,6 +216,7 @@ impl Mix {
                 let job = moved[self.zipf(moved.len())].clone();
                 Write {
                     kind: WriteKind::StatusChange,
+                    counts: true,
                     path: format!("/api/jobs/{job}/toggle"),
                     body: json!({}),
                     job: Some(job),
@@ -219,6 +224,7 @@ impl Mix {
             }
             _ => Write {
                 kind: WriteKind::Creation,
+                counts: true,
                 path: "/api/jobs".to_owned(),
                 body: job::nurse(),
                 job: None,
@@ -226,13 +232,20 @@ impl Mix {
         }
     }
 
-    /// What people change: how many are sought, the text, the title; each time to something new.
-    fn edit(&mut self) -> Value {
+    /// What people change, each time to something new; and whether figures are made of it.
+    fn edit(&mut self) -> (bool, Value) {
         let number = self.rng.random_range(0..1_000_000);
-        match self.rng.random_range(0..3) {
-            0 => json!({ "openings": 1 + number % 500 }),
-            1 => json!({ "description": format!("What you will do\n\n- Task {number}") }),
-            _ => json!({ "title": format!("Team Lead {number}") }),
+        match self.rng.random_range(0..10) {
+            0..3 => (false, json!({ "openings": 1 + number % 500 })),
+            3..6 => {
+                (false, json!({ "description": format!("What you will do\n\n- Task {number}") }))
+            }
+            6..9 => (false, json!({ "title": format!("Team Lead {number}") })),
+            _ => {
+                let mut salary = job::nurse()["salary"].clone();
+                salary["max"] = json!(9_600_000 + number);
+                (true, json!({ "salary": salary }))
+            }
         }
     }
 

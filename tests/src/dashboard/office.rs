@@ -34,6 +34,8 @@ pub(super) struct Person {
     pub(super) browser: Browser,
     /// People of a tenant with the same view share cached answers.
     pub(super) view: String,
+    /// Whether they see only the jobs that they are assigned to.
+    pub(super) sees_only_some: bool,
     /// The newest jobs that they see.
     pub(super) jobs: Vec<String>,
 }
@@ -90,7 +92,8 @@ impl Office {
             self.editors.push(browser.clone());
         }
         let jobs = texts(&newest, "/id");
-        self.people.push(Person { browser, view: view.to_owned(), jobs });
+        let sees_only_some = role == Role::HiringManager;
+        self.people.push(Person { browser, view: view.to_owned(), sees_only_some, jobs });
     }
 }
 

@@ -71,5 +71,5 @@ pub use port::{
     Command, Condition, Expiry, Incoming, RedisProvider, Reply, ScanCursor, ScanPage, Script,
     ScriptReply, ServerInfo, SetOptions, Subscription, Topology,
 };
-pub use report::{CircuitState, Circuits, Cost, MethodReport, ProviderReport};
+pub use report::{CircuitState, Circuits, Cost, DURATION_BOUNDS, MethodReport, ProviderReport};
 pub use upstash::{UpstashProvider, UpstashSettings};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::histogram::Histogram;
 use crate::error::RedisError;
-use crate::report::MethodReport;
+use crate::report::{DURATION_BOUNDS, MethodReport};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,8 @@ impl Figures {
             p50: durations.percentile(50),
             p95: durations.percentile(95),
             p99: durations.percentile(99),
+            below: DURATION_BOUNDS.map(|bound| durations.below(bound)),
+            duration: durations.sum(),
         })
     }
 }

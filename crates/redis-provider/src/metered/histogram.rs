@@ -55,6 +55,20 @@ impl Snapshot {
             })
             .map_or(Duration::ZERO, upper_bound)
     }
+
+    /// How many durations were shorter; exact where a bucket ends at `bound`.
+    pub(super) fn below(&self, bound: Duration) -> u64 {
+        self.counts.iter().take(index(bound)).sum()
+    }
+
+    /// All durations together, each as the upper bound of its bucket.
+    pub(super) fn sum(&self) -> Duration {
+        let sum = self.counts.iter().enumerate().fold(0_u64, |sum, (index, count)| {
+            let nanos = u64::try_from(upper_bound(index).as_nanos()).unwrap_or(u64::MAX);
+            sum.saturating_add(nanos.saturating_mul(*count))
+        });
+        Duration::from_nanos(sum)
+    }
 }
 
 fn index(duration: Duration) -> usize {
@@ -86,6 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::report::DURATION_BOUNDS;
 
     proptest! {
         #[test]
@@ -107,6 +122,13 @@ mod tests {
             micros.sort_unstable();
             let snapshot = histogram.snapshot();
             prop_assert_eq!(snapshot.total, u64::try_from(micros.len()).unwrap());
+            for bound in DURATION_BOUNDS {
+                let shorter = micros.iter().filter(|micros| Duration::from_micros(**micros) < bound);
+                prop_assert_eq!(snapshot.below(bound), u64::try_from(shorter.count()).unwrap());
+            }
+            let sum = Duration::from_micros(micros.iter().sum());
+            let slack = Duration::from_micros(1) * u32::try_from(micros.len()).unwrap();
+            prop_assert!(snapshot.sum() >= sum && snapshot.sum() <= sum.mul_f64(1.07) + slack);
             for percent in [50, 95, 99] {
                 let exact = micros[(micros.len() * percent).div_ceil(100) - 1];
                 let found = snapshot.percentile(u64::try_from(percent).unwrap());

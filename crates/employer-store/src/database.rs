@@ -102,6 +102,35 @@ pub(crate) async fn within_deadline<T>(
     }
 }
 
+/// Looks at a pool of connections, and at nothing behind it.
+#[derive(Clone, Debug)]
+pub struct PoolWatch(PgPool);
+
+/// A pool at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolFigures {
+    /// Connections that are open, in use or not.
+    pub open: u32,
+    /// Those of them that nobody uses.
+    pub idle: u32,
+    /// How many may be open.
+    pub max: u32,
+}
+
+impl PoolWatch {
+    pub(crate) fn of(pool: &PgPool) -> Self {
+        Self(pool.clone())
+    }
+
+    /// How it is now. Costs no round trip.
+    pub fn figures(&self) -> PoolFigures {
+        let open = self.0.size();
+        // Taken one after the other: a connection may have come or gone in between.
+        let idle = u32::try_from(self.0.num_idle()).unwrap_or(u32::MAX).min(open);
+        PoolFigures { open, idle, max: self.0.options().get_max_connections() }
+    }
+}
+
 /// One round trip, timed.
 pub(crate) async fn ping(pool: &PgPool) -> Result<Duration, StoreError> {
     let started = Instant::now();

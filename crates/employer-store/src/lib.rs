@@ -46,7 +46,7 @@ pub mod testing;
 mod verify;
 mod worker_db;
 
-pub use database::{DatabaseSettings, check_address};
+pub use database::{DatabaseSettings, PoolFigures, PoolWatch, check_address};
 pub use error::StoreError;
 pub use outbox::OutboxEvent;
 pub use tenant_db::{TenantDb, TenantTx};

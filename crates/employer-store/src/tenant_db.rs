@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tenancy::{Actor, EventKind, TenantScope};
 use uuid::Uuid;
 
-use crate::database::{self, DatabaseSettings};
+use crate::database::{self, DatabaseSettings, PoolWatch};
 use crate::error::{StoreError, is_connection_lost};
 use crate::outage::Outage;
 use crate::outbox::OutboxEvent;
@@ -46,6 +46,11 @@ impl TenantDb {
     /// Begins a transaction in the scope's tenant that cannot write.
     pub async fn begin_read(&self, scope: &TenantScope) -> Result<TenantTx, StoreError> {
         self.open("BEGIN READ ONLY", scope, Actor::System("read")).await
+    }
+
+    /// What tells how many connections there are.
+    pub fn pool_watch(&self) -> PoolWatch {
+        PoolWatch::of(&self.pool)
     }
 
     /// Closes all connections, waiting for those in use.

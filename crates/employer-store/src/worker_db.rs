@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::database::{self, DatabaseSettings};
+use crate::database::{self, DatabaseSettings, PoolWatch};
 use crate::error::StoreError;
 use crate::verify;
 
@@ -32,6 +32,11 @@ impl WorkerDb {
     /// One round trip to the database, timed.
     pub async fn ping(&self) -> Result<Duration, StoreError> {
         database::ping(&self.pool).await
+    }
+
+    /// What tells how many connections there are.
+    pub fn pool_watch(&self) -> PoolWatch {
+        PoolWatch::of(&self.pool)
     }
 
     /// Closes all connections, waiting for those in use.

@@ -1,8 +1,8 @@
 //! The relay: claims outbox rows, hands them to the handler, deletes them.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +19,9 @@ const ACKNOWLEDGEMENT_QUEUE: usize = 1_024;
 
 /// Longest pause between two attempts while the database or a handler fails.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+/// Pause between two questions how long the oldest event has been waiting.
+const AGE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is to be done about an event.
 #[async_trait]
@@ -63,6 +66,7 @@ pub struct RelayStatistics {
     repeated: AtomicU64,
     acknowledged: AtomicU64,
     failures: AtomicU64,
+    oldest_age: Mutex<Option<Duration>>,
 }
 
 impl RelayStatistics {
@@ -79,6 +83,16 @@ impl RelayStatistics {
     /// Attempts that failed, of the database or of the handler.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// How long the oldest event had been waiting a few seconds ago, zero where none was; `None`
+    /// while the database does not tell.
+    pub fn oldest_age(&self) -> Option<Duration> {
+        *self.oldest_age.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saw_oldest_age(&self, age: Option<Duration>) {
+        *self.oldest_age.lock().unwrap_or_else(PoisonError::into_inner) = age;
     }
 }
 
@@ -136,6 +150,7 @@ impl Relay {
         let mut ticks = tokio::time::interval(self.settings.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut backoff = Duration::ZERO;
+        let mut next_age = Instant::now();
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -153,6 +168,10 @@ impl Relay {
                     );
                     ticks.reset_at(Instant::now() + backoff);
                 }
+            }
+            if Instant::now() >= next_age {
+                self.look_at_oldest().await;
+                next_age = Instant::now() + AGE_INTERVAL;
             }
         }
         // What the request path has finished should not be repeated after a restart.
@@ -172,6 +191,13 @@ impl Relay {
             }
         }
         Ok(())
+    }
+
+    /// Asked whether or not the turn went well: what cannot be acted on grows old.
+    async fn look_at_oldest(&self) {
+        let asked = timeout(self.settings.deadline, outbox::oldest_age(&self.db)).await;
+        let age = asked.ok().and_then(Result::ok).map(Option::unwrap_or_default);
+        self.statistics.saw_oldest_age(age);
     }
 
     async fn acknowledge(&mut self) -> Result<(), StoreError> {

@@ -202,3 +202,19 @@ async fn a_relay_that_ends_writes_down_what_it_was_told_last() {
     assert_eq!(outbox::oldest_age(&running.worker).await.unwrap(), None);
     assert_eq!(running.calls(), 0);
 }
+
+#[tokio::test]
+async fn how_long_the_oldest_event_waits_is_known() {
+    let running = Running::start("waiting", First::Succeeds, never_by_itself()).await;
+    let known = async {
+        loop {
+            if let Some(age) = running.relay.statistics().oldest_age() {
+                return age;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let age = tokio::time::timeout(Duration::from_secs(20), known).await.expect("it is asked");
+    assert!(age > Duration::ZERO && age < Duration::from_secs(60), "{age:?}");
+    running.stops().await;
+}

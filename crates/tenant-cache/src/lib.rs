@@ -48,6 +48,7 @@ mod admission;
 mod answer;
 mod cache;
 mod envelope;
+mod figures;
 mod flight;
 mod generation;
 mod gutter;
@@ -75,7 +76,8 @@ pub use cache::TenantCache;
 pub use envelope::{RefusedValues, SealingKeyMissing};
 pub use purge_target::{NotAGroup, PurgeTarget};
 pub use redis_provider::{
-    Budget, CircuitState, Circuits, Cost, MethodReport, RedisError, ServerInfo,
+    Budget, CircuitState, Circuits, Cost, DURATION_BOUNDS, MethodReport, ProviderReport,
+    RedisError, ServerInfo,
 };
 pub use registry::{Class, Operation, Policy};
 pub use sealing::{InvalidKeyRing, KeyRing};

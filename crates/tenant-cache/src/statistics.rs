@@ -1,5 +1,6 @@
 //! What the cache has done: counters by tenant and operation.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -87,9 +88,8 @@ impl OperationStatistics {
     /// Hits in percent of all answers; 0 before the first read.
     #[expect(clippy::cast_precision_loss, reason = "a percentage of counters far below 2^52")]
     pub fn hit_rate_percent(&self) -> f64 {
-        let Self { hits, misses, stale, bypassed, .. } = self;
-        let reads = hits + misses + stale + bypassed;
-        if reads == 0 { 0.0 } else { *hits as f64 * 100.0 / reads as f64 }
+        let reads = self.answers();
+        if reads == 0 { 0.0 } else { self.hits as f64 * 100.0 / reads as f64 }
     }
 
     /// The figures of several operations as one.
@@ -98,6 +98,11 @@ impl OperationStatistics {
             total.add(part);
             total
         })
+    }
+
+    /// Answers, wherever they came from.
+    pub const fn answers(&self) -> u64 {
+        self.hits + self.misses + self.stale + self.bypassed
     }
 
     fn add(&mut self, other: &Self) {
@@ -164,6 +169,9 @@ pub struct CacheHealth {
 #[derive(Debug, Default)]
 pub(crate) struct Statistics {
     by_tenant: RwLock<HashMap<(OrgId, Operation), Arc<Counters>>>,
+    /// Over all tenants, those without figures of their own included; in the order of
+    /// [`Operation::ALL`].
+    by_operation: [Counters; Operation::ALL.len()],
     total: Counters,
     provider_errors: AtomicU64,
     invalidations: AtomicU64,
@@ -232,6 +240,12 @@ impl Statistics {
         }
     }
 
+    /// Figures over all tenants by operation.
+    pub(crate) fn by_operation(&self) -> Vec<(Operation, OperationStatistics)> {
+        let snapshots = self.by_operation.iter().map(Counters::snapshot);
+        Operation::ALL.into_iter().zip(snapshots).collect()
+    }
+
     /// One tenant's figures by operation; those never used are absent.
     pub(crate) fn of_tenant(&self, org: &OrgId) -> Vec<(Operation, OperationStatistics)> {
         let by_tenant = self.by_tenant.read().unwrap_or_else(PoisonError::into_inner);
@@ -240,8 +254,25 @@ impl Statistics {
         Operation::ALL.into_iter().filter_map(of).collect()
     }
 
+    /// The tenants with the most answers, those with more first.
+    pub(crate) fn busiest_tenants(&self, most: usize) -> Vec<(OrgId, OperationStatistics)> {
+        let mut by_org: HashMap<OrgId, OperationStatistics> = HashMap::new();
+        {
+            let by_tenant = self.by_tenant.read().unwrap_or_else(PoisonError::into_inner);
+            for ((org, _), counters) in by_tenant.iter() {
+                by_org.entry(org.clone()).or_default().add(&counters.snapshot());
+            }
+        }
+        let mut busiest: Vec<_> = by_org.into_iter().collect();
+        busiest.sort_by_key(|(org, figures)| (Reverse(figures.answers()), org.clone()));
+        busiest.truncate(most);
+        busiest
+    }
+
     fn count(&self, org: &OrgId, operation: Operation, add: impl Fn(&Counters)) {
         add(&self.total);
+        let all = Operation::ALL.iter().zip(&self.by_operation);
+        all.filter(|(one, _)| **one == operation).for_each(|(_, counters)| add(counters));
         let key = (org.clone(), operation);
         let known = {
             let by_tenant = self.by_tenant.read().unwrap_or_else(PoisonError::into_inner);
@@ -255,5 +286,40 @@ impl Statistics {
         if by_tenant.len() < MAX_TENANTS * Operation::ALL.len() {
             add(by_tenant.entry(key).or_default());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(statistics: &Statistics, org: &str, operation: Operation, times: usize) {
+        let org = org.parse().unwrap();
+        (0..times).for_each(|_| statistics.answered(&org, operation, Outcome::Hit));
+    }
+
+    #[test]
+    fn operations_are_counted_over_all_tenants() {
+        let statistics = Statistics::default();
+        answered(&statistics, "org_a", Operation::JobsList, 2);
+        answered(&statistics, "org_b", Operation::JobsList, 1);
+        answered(&statistics, "org_b", Operation::JobsItem, 4);
+        let mut used = statistics.by_operation();
+        used.retain(|(_, figures)| figures.hits > 0);
+        let used: Vec<_> = used.into_iter().map(|(one, figures)| (one, figures.hits)).collect();
+        assert_eq!(used, [(Operation::JobsList, 3), (Operation::JobsItem, 4)]);
+    }
+
+    #[test]
+    fn the_busiest_tenants_come_first() {
+        let statistics = Statistics::default();
+        answered(&statistics, "org_a", Operation::JobsList, 2);
+        answered(&statistics, "org_b", Operation::JobsItem, 3);
+        answered(&statistics, "org_b", Operation::JobsList, 3);
+        answered(&statistics, "org_c", Operation::JobsList, 5);
+        let busiest = statistics.busiest_tenants(2);
+        let told: Vec<_> =
+            busiest.iter().map(|(org, figures)| (org.as_str(), figures.hits)).collect();
+        assert_eq!(told, [("org_b", 6), ("org_c", 5)]);
     }
 }

@@ -28,7 +28,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::extract::BodyLimits;
 use crate::jobs::{figures, item, list, transitions, write};
 use crate::state::{Phase, PortalState};
-use crate::{docs, health};
+use crate::{docs, health, metrics};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,7 @@ routes! {
         "/ready" { GET => health::ready; }
         "/health" { GET => health::health; }
         "/health/cache" { GET => health::cache; }
+        "/metrics" { GET => metrics::metrics; }
         "/api/openapi.json" { GET => docs::document; }
         "/api/docs" { GET => root; }
         "/api/docs/{file:.*}" { GET => docs::page; }
@@ -162,6 +163,7 @@ pub fn app(
     App::new()
         .app_data(web::Data::new(edge_settings))
         .app_data(web::Data::new(body_limits))
+        .app_data(web::Data::new(state.metrics.http().clone()))
         .app_data(state)
         .configure(configure_open)
         .service(sessions)

@@ -128,6 +128,14 @@ impl Probe {
         self.latest.borrow().filter(|sight| sight.at.elapsed() < STALE_AFTER)
     }
 
+    /// What we depend on, and whether it answered a moment ago; nothing where nobody looked.
+    pub(crate) fn answering(&self) -> impl Iterator<Item = (&'static str, bool)> + use<> {
+        let told = |sight: Sight| {
+            [("database", sight.database.is_some()), ("cache", sight.cache.latency.is_some())]
+        };
+        self.sight().map(told).into_iter().flatten()
+    }
+
     fn dependencies(&self) -> Dependencies {
         let Some(sight) = self.sight() else {
             let unknown = Dependency { status: DependencyStatus::Unknown, latency_ms: None };

@@ -26,6 +26,7 @@ pub mod error;
 mod extract;
 pub mod health;
 mod jobs;
+pub mod metrics;
 mod openapi;
 pub mod state;
 pub mod writes;

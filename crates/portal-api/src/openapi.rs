@@ -55,6 +55,7 @@ pub fn openapi_document() -> String {
         crate::health::ready,
         crate::health::health,
         crate::health::cache,
+        crate::metrics::metrics,
         crate::docs::document,
     ),
     components(schemas(Problem, FieldError)),

@@ -16,6 +16,7 @@ use crate::auth::oidc::{OidcClient, OidcSettings};
 use crate::cache_admin::Limiter;
 use crate::health::Probe;
 use crate::jobs::CursorKey;
+use crate::metrics::{Metrics, MetricsAccess};
 use crate::writes::Writes;
 
 /// What every handler may reach; made once at start and shared by all workers.
@@ -38,6 +39,8 @@ pub struct PortalState {
     pub writes: Writes,
     /// What we depend on, as it was a moment ago.
     pub probe: Probe,
+    /// The figures of this instance.
+    pub metrics: Metrics,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Whether we are starting, ready or draining.
@@ -73,6 +76,8 @@ pub struct ApiSettings {
     pub login_transaction_ttl: Duration,
     /// The OpenID provider.
     pub oidc: OidcSettings,
+    /// Who may read the figures of this instance.
+    pub metrics_access: MetricsAccess,
     /// Whether conveniences of development are on.
     pub environment_is_development: bool,
 }

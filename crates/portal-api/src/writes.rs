@@ -12,7 +12,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use employer_store::idempotency::{self, Idempotency, StoredResponse};
 use employer_store::{OutboxEvent, TenantTx};
-use event_notifier::RelayHandle;
+use event_notifier::{RelayHandle, RelayStatistics};
 use serde::Serialize;
 use tenancy::{Actor, TenantScope};
 use tenant_cache::{Budget, TenantCache};
@@ -107,6 +107,11 @@ impl Writes {
     /// How many invalidations were left to the relay since the start.
     pub fn left_to_relay(&self) -> u64 {
         self.left_to_relay.load(Ordering::Relaxed)
+    }
+
+    /// Counters of the relay since the start.
+    pub fn relay_statistics(&self) -> &RelayStatistics {
+        self.relay.statistics()
     }
 
     /// Waits for commits under way; part of the shutdown.

@@ -9,6 +9,7 @@ use employer_store::{TenantDb, WorkerDb};
 use event_notifier::{Relay, RelaySettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
 use portal_api::health::{Backend, Probe};
+use portal_api::metrics::{Metrics, Sources};
 use portal_api::writes::Writes;
 use portal_api::{
     ApiSettings, CursorKey, HttpSettings, Lifecycle, Limiter, LimiterSettings, Limits, PortalState,
@@ -83,6 +84,15 @@ pub(crate) async fn build(
     };
     let probe = Probe::new(db.clone(), cache.clone(), backend);
     tasks.spawn(probe.clone().run(stop.clone()));
+    let (writes, lifecycle) = (Writes::new(cache.clone(), relay), Lifecycle::default());
+    let metrics = Metrics::new(Sources {
+        cache: cache.clone(),
+        writes: writes.clone(),
+        probe: probe.clone(),
+        lifecycle: lifecycle.clone(),
+        pools: vec![("application", db.pool_watch()), ("worker", worker_db.pool_watch())],
+        tenants: settings.tuning.telemetry.metrics_tenants,
+    });
     let api = api_settings(settings);
     let identity_provider = OidcClient::new(api.oidc.clone(), &api.base_url, Arc::clone(&clock))
         .map_err(|error| CommandError::IdentityProvider(Box::new(error)))?;
@@ -98,7 +108,7 @@ pub(crate) async fn build(
         snapshots: Snapshots::new(provider),
         settings: api,
         db,
-        writes: Writes::new(cache.clone(), relay),
+        writes,
         cache,
         cache_admin: Limiter::new(LimiterSettings {
             reads_per_minute: settings.tuning.cache.admin_reads_per_minute,
@@ -106,8 +116,9 @@ pub(crate) async fn build(
         }),
         identity_provider,
         probe,
+        metrics,
         clock,
-        lifecycle: Lifecycle::default(),
+        lifecycle,
     });
     Ok(Portal { state, worker_db, redis })
 }
@@ -191,6 +202,7 @@ fn api_settings(settings: &Settings) -> ApiSettings {
             request_timeout: Duration::from_millis(tuning.auth.request_timeout_ms),
             clock_skew: Duration::from_secs(tuning.auth.clock_skew_seconds),
         },
+        metrics_access: settings.metrics.clone(),
         environment_is_development: settings.environment.is_development(),
     }
 }

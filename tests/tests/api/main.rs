@@ -14,4 +14,5 @@ mod filters;
 mod health;
 mod idempotency;
 mod lifecycle;
+mod metrics;
 mod sign_in;

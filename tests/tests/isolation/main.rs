@@ -53,6 +53,7 @@ fn routes() -> Vec<Route> {
         route(get.clone(), "/ready", Public, none.clone(), 200),
         route(get.clone(), "/health", Public, none.clone(), 200),
         route(get.clone(), "/health/cache", Public, none.clone(), 200),
+        route(get.clone(), "/metrics", Public, none.clone(), 200),
         route(get.clone(), "/api/openapi.json", Public, none.clone(), 200),
         route(get.clone(), "/auth/login", Public, none.clone(), 303),
         route(get.clone(), "/auth/callback", Public, none.clone(), 400),

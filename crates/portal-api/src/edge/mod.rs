@@ -25,6 +25,7 @@ pub(crate) use headers::CommonHeaders;
 use request_id::RequestId;
 
 use crate::error::RequestContext;
+use crate::metrics::HttpFigures;
 
 /// What the layer depends on.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,9 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         is_private: headers::is_private(request.path()),
         started,
         told_budget: settings.shows_timing.then(|| budget.clone()),
+        method: request.method().clone(),
+        route: request.match_pattern(),
+        figures: request.app_data::<web::Data<HttpFigures>>().cloned(),
     };
     cookies::drop_unreadable(request.headers_mut());
     let span = span::of_request(&request, id);

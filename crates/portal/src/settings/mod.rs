@@ -13,6 +13,7 @@ mod tests;
 use std::time::Duration;
 
 use employer_store::{DatabaseSettings, check_address};
+use portal_api::metrics::MetricsAccess;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use url::Url;
 
@@ -43,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) identity_provider: IdentityProvider,
     /// Signs cookies and cursors.
     pub(crate) session_key: SecretBox<[u8; 64]>,
+    pub(crate) metrics: MetricsAccess,
     pub(crate) tuning: Tuning,
 }
 
@@ -87,6 +89,7 @@ impl Settings {
                     .missing("SESSION_KEYS", "id:base64,…, 64 bytes each (openssl rand -base64 64)")
             })
             .and_then(|text| keys::newest_key::<64>("SESSION_KEYS", &text, faults));
+        let metrics = read_metrics_access(variables, strictness, faults);
         let tuning = tuning?;
         let pool = |url, max_connections| pool(url, max_connections, &tuning);
         Some(Self {
@@ -98,6 +101,7 @@ impl Settings {
             redis: redis?,
             identity_provider: identity_provider?,
             session_key: session_key?,
+            metrics: metrics?,
             tuning,
         })
     }
@@ -198,6 +202,33 @@ fn read_listen(variables: &Variables, faults: &mut Faults) -> Option<String> {
         return None;
     }
     Some(text.to_owned())
+}
+
+/// Who may read `/metrics`: whoever has the token; without one anybody in development, and nobody
+/// elsewhere.
+fn read_metrics_access(
+    variables: &Variables,
+    environment: Environment,
+    faults: &mut Faults,
+) -> Option<MetricsAccess> {
+    const NAME: &str = "METRICS_TOKEN";
+    // Shorter ones can be guessed, and others could not be sent in a header.
+    const SHORTEST: usize = 16;
+    let Some(token) = variables.find_secret(NAME, faults) else {
+        return Some(match environment {
+            Environment::Development => MetricsAccess::Open,
+            Environment::Staging | Environment::Production => MetricsAccess::Closed,
+        });
+    };
+    let text = token.expose_secret();
+    if text.len() < SHORTEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        faults.add(
+            NAME,
+            "is not at least 16 characters of printable ASCII without blanks (openssl rand -hex 32)",
+        );
+        return None;
+    }
+    Some(MetricsAccess::Token(token))
 }
 
 /// A database's address, where one is set.

@@ -159,3 +159,26 @@ fn secrets_may_come_from_files_and_never_print() {
         assert!(!printed.contains(secret), "{secret} stands in {printed}");
     }
 }
+
+#[test]
+fn figures_are_open_in_development_and_need_a_token_elsewhere() {
+    let open = Settings::load(&development([])).unwrap().metrics;
+    assert!(matches!(open, MetricsAccess::Open));
+    let production = development([
+        ("PORTAL_ENV", "production"),
+        ("PORTAL_BASE_URL", "https://portal.example.com"),
+        ("AUTH0_ISSUER_BASE_URL", "https://tenant.eu.auth0.com/"),
+        ("REDIS_URL", "rediss://cache.example.com"),
+    ]);
+    let access = Settings::load(&production).map(|settings| settings.metrics);
+    assert!(matches!(access, Ok(MetricsAccess::Closed)), "{access:?}");
+    let token = "0123456789abcdef";
+    let settings = Settings::load(&development([("METRICS_TOKEN", token)])).unwrap();
+    assert!(matches!(settings.metrics, MetricsAccess::Token(_)));
+    assert!(!format!("{settings:?}").contains(token));
+    for bad in ["0123456789abcde", "0123456789 abcdef", "0123456789abcdef\u{e9}"] {
+        let faults = faults_of([("METRICS_TOKEN", bad)]);
+        assert!(faults.starts_with("METRICS_TOKEN is not at least 16"), "{faults}");
+        assert!(!faults.contains(bad), "{faults}");
+    }
+}

@@ -89,7 +89,7 @@ sections! {
     /// `[jobs]`
     Jobs { expiry_interval_ms: u64, expiry_batch: u16, }
     /// `[telemetry]`
-    Telemetry { filter: String, format: LogFormat, }
+    Telemetry { filter: String, format: LogFormat, metrics_tenants: usize, }
     /// The whole file.
     Tuning {
         http: Http,
@@ -115,10 +115,11 @@ pub(crate) enum LogFormat {
 }
 
 /// Settings that may be zero; every other number must be at least 1.
-const MAY_BE_ZERO: [&str; 3] = ["http.workers", "relay.min_age_ms", "redis.batch_window_us"];
+const MAY_BE_ZERO: [&str; 4] =
+    ["http.workers", "relay.min_age_ms", "redis.batch_window_us", "telemetry.metrics_tenants"];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
-const AT_MOST: [(&str, i64, &str); 8] = [
+const AT_MOST: [(&str, i64, &str); 9] = [
     ("redis.connect_timeout_ms", 2_000, "nobody waits longer than 2 s for a connection"),
     ("redis.command_timeout_ms", 2_000, "nobody waits longer than 2 s for an answer"),
     ("redis.batch_commands", 1_000, "an Upstash request takes no more commands"),
@@ -126,6 +127,11 @@ const AT_MOST: [(&str, i64, &str); 8] = [
     ("redis.breaker_failure_percent", 100, "it is a percentage"),
     ("redis.breaker_slow_percent", 100, "it is a percentage"),
     ("cache.lease_ms", 1_000, "an answer older than that after a write would be wrong"),
+    (
+        "telemetry.metrics_tenants",
+        1_000,
+        "each one is four time series that a monitor keeps for ever",
+    ),
     (POOL, 50, "one connection carries all calls at once; more than 50 only cost memory"),
 ];
 

@@ -1,0 +1,232 @@
+//! Which figures there are, and where they are read.
+
+use std::fmt;
+
+use prometheus_client::encoding::DescriptorEncoder;
+use tenant_cache::{CircuitState, Operation, OperationStatistics};
+
+use super::Sources;
+use super::page::{Labels, Page};
+use crate::state::Phase;
+
+/// Reads everything at every scrape.
+#[derive(Debug)]
+pub(super) struct Collector(pub(super) Sources);
+
+impl prometheus_client::collector::Collector for Collector {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let page = &mut Page(encoder);
+        self.write_instance(page)?;
+        self.write_cache_reads(page)?;
+        self.write_tenants(page)?;
+        self.write_cache(page)?;
+        self.write_provider(page)?;
+        self.write_database(page)?;
+        self.write_relay(page)
+    }
+}
+
+impl Collector {
+    fn write_instance(&self, page: &mut Page<'_>) -> fmt::Result {
+        page.gauges(
+            "build_info",
+            "The version that runs",
+            [(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)],
+        )?;
+        let phase = match self.0.lifecycle.phase() {
+            Phase::Starting => "starting",
+            Phase::Ready => "ready",
+            Phase::Draining => "draining",
+        };
+        page.gauges(
+            "phase",
+            "Where the instance is in its life: 1 for the phase that is",
+            ["starting", "ready", "draining"]
+                .map(|one| (vec![("phase", one)], if one == phase { 1.0 } else { 0.0 })),
+        )?;
+        page.gauges(
+            "dependency_up",
+            "Whether what we depend on answered a moment ago",
+            self.0
+                .probe
+                .answering()
+                .map(|(name, is_up)| (vec![("dependency", name)], f64::from(u8::from(is_up)))),
+        )
+    }
+
+    fn write_cache_reads(&self, page: &mut Page<'_>) -> fmt::Result {
+        let operations = &self.0.cache.operation_statistics();
+        page.counters(
+            "cache_answers",
+            "Answers to reads of cached operations: hit, miss (loaded), stale (kept in process \
+             while the provider is away), bypass (loaded without the provider)",
+            operations.iter().flat_map(|(operation, figures)| {
+                outcomes(figures).map(|(outcome, count)| {
+                    let mut labels = names(*operation);
+                    labels.push(("outcome", outcome));
+                    (labels, count)
+                })
+            }),
+        )?;
+        let mut one = |name, help, figure: fn(&OperationStatistics) -> u64| {
+            let samples =
+                operations.iter().map(|(operation, all)| (names(*operation), figure(all)));
+            page.counters(name, help, samples)
+        };
+        one("cache_loads", "Loads begun; fewer than misses where readers share them", |all| {
+            all.loads
+        })?;
+        one("cache_load_milliseconds", "Time spent in loads", |all| all.load_ms)?;
+        one("cache_load_failures", "Loads that failed", |all| all.load_failures)?;
+        one("cache_overloaded", "Reads refused because too many loads waited", |all| {
+            all.overloaded
+        })?;
+        one("cache_stored_bytes", "Bytes written to the provider", |all| all.stored_bytes)
+    }
+
+    fn write_tenants(&self, page: &mut Page<'_>) -> fmt::Result {
+        if self.0.tenants == 0 {
+            return Ok(());
+        }
+        let tenants = &self.0.cache.busiest_tenants(self.0.tenants);
+        page.counters(
+            "cache_tenant_answers",
+            "As cache_answers, of the busiest tenants, over all operations",
+            tenants.iter().flat_map(|(org, figures)| {
+                outcomes(figures).map(|(outcome, count)| {
+                    (vec![("tenant", org.as_str()), ("outcome", outcome)], count)
+                })
+            }),
+        )
+    }
+
+    fn write_cache(&self, page: &mut Page<'_>) -> fmt::Result {
+        let all = self.0.cache.statistics();
+        page.counter("cache_invalidations", "Invalidations finished", all.invalidations)?;
+        page.counter(
+            "cache_provider_errors",
+            "Errors of the provider that the cache met",
+            all.provider_errors,
+        )?;
+        page.counter(
+            "cache_journaled",
+            "Generations to replace again, because that failed or may have been lost",
+            all.journaled,
+        )?;
+        page.counter("cache_replayed", "Those that have been replaced since", all.replayed)?;
+        page.counter(
+            "cache_journal_overflows",
+            "How often there were too many to be told apart",
+            all.journal_overflows,
+        )?;
+        page.gauge(
+            "cache_journal_length",
+            "Generations that wait to be replaced again",
+            as_float(all.journal_length),
+        )?;
+        page.gauge("cache_loads_under_way", "Loads now", as_float(all.loads_under_way))
+    }
+
+    fn write_provider(&self, page: &mut Page<'_>) -> fmt::Result {
+        const STATES: [CircuitState; 3] =
+            [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen];
+        let report = &self.0.cache.provider_report();
+        let circuits = [
+            ("reads", report.circuits.reads.as_str()),
+            ("writes", report.circuits.writes.as_str()),
+        ];
+        page.states(
+            "redis_circuit_state",
+            "Whether calls go through: 1 for the state that is",
+            ("circuit", &STATES.map(CircuitState::as_str)),
+            &circuits,
+        )?;
+        page.counters(
+            "redis_calls",
+            "Calls of the provider by how they ended",
+            report.calls.iter().flat_map(|call| {
+                [
+                    ("ok", call.answered()),
+                    ("unavailable", call.unavailable),
+                    ("timeout", call.timeouts),
+                    ("refused", call.refused),
+                    ("abandoned", call.abandoned),
+                ]
+                .map(|(outcome, count)| {
+                    (vec![("method", call.method), ("outcome", outcome)], count)
+                })
+            }),
+        )?;
+        page.durations(
+            "redis_call_duration_seconds",
+            "How long calls took that left this process",
+            &report.calls,
+        )?;
+        let cost = report.cost;
+        page.counter("redis_commands", "Commands sent, those of batches too", cost.commands)?;
+        page.counter("redis_requests", "Requests or flushes that carried them", cost.requests)?;
+        page.counter("redis_sent_bytes", "Bytes sent", cost.bytes_sent)?;
+        page.counter("redis_received_bytes", "Bytes of values received", cost.bytes_received)
+    }
+
+    fn write_database(&self, page: &mut Page<'_>) -> fmt::Result {
+        let pools: Vec<_> =
+            self.0.pools.iter().map(|(name, pool)| (*name, pool.figures())).collect();
+        page.gauges(
+            "database_connections",
+            "Connections to Postgres that are open",
+            pools.iter().flat_map(|(pool, figures)| {
+                [("in_use", figures.open - figures.idle), ("idle", figures.idle)]
+                    .map(|(state, count)| (vec![("pool", *pool), ("state", state)], count.into()))
+            }),
+        )?;
+        page.gauges(
+            "database_connections_max",
+            "Connections to Postgres that may be open",
+            pools.iter().map(|(pool, figures)| (vec![("pool", *pool)], figures.max.into())),
+        )
+    }
+
+    fn write_relay(&self, page: &mut Page<'_>) -> fmt::Result {
+        let writes = &self.0.writes;
+        let relay = writes.relay_statistics();
+        page.counter(
+            "writes_left_to_relay",
+            "Invalidations that a request could not make",
+            writes.left_to_relay(),
+        )?;
+        page.counter("relay_repeated", "Events that the relay acted on", relay.repeated())?;
+        page.counter(
+            "relay_acknowledged",
+            "Events that requests had acted on themselves",
+            relay.acknowledged(),
+        )?;
+        page.counter("relay_failures", "Turns of the relay that failed", relay.failures())?;
+        match relay.oldest_age() {
+            Some(age) => page.gauge(
+                "outbox_oldest_age_seconds",
+                "How long the oldest event has been waiting; absent while nobody knows",
+                age.as_secs_f64(),
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+fn names(operation: Operation) -> Labels<'static> {
+    vec![("feature", operation.feature().as_str()), ("operation", operation.name())]
+}
+
+fn outcomes(figures: &OperationStatistics) -> [(&'static str, u64); 4] {
+    [
+        ("hit", figures.hits),
+        ("miss", figures.misses),
+        ("stale", figures.stale),
+        ("bypass", figures.bypassed),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn as_float(count: usize) -> f64 {
+    count as f64
+}

@@ -14,6 +14,7 @@ use portal_api::writes::Writes;
 use portal_api::{
     ApiSettings, CursorKey, HttpSettings, Lifecycle, Limiter, LimiterSettings, Limits, PortalState,
 };
+use redis_provider::Backplane;
 use secrecy::ExposeSecret;
 use session_store::{RedisSessionStore, SessionSettings, Snapshots};
 use tenancy::{Clock, SystemClock};
@@ -63,6 +64,9 @@ pub(crate) async fn build(
         Arc::clone(&clock),
         cache_settings(&settings.tuning),
     );
+    cache
+        .joins(Backplane::spawn(Arc::clone(&provider), &[tenant_cache::TOPIC]))
+        .map_err(|error| CommandError::Redis(error.to_string()))?;
     let relay = Relay::spawn(
         worker_db.clone(),
         Arc::new(Invalidator(cache.clone())),
@@ -229,6 +233,10 @@ fn cache_settings(tuning: &Tuning) -> CacheSettings {
         max_concurrent_loads_degraded: tuning.cache.max_concurrent_loads_degraded,
         max_value_bytes: tuning.cache.max_value_bytes,
         gutter_max_bytes: tuning.cache.gutter_max_bytes,
+        process_lease: Duration::from_millis(tuning.cache.process_lease_ms),
+        process_max_bytes: tuning.cache.process_max_bytes,
+        process_max_tenant_share: f64::from(tuning.cache.process_max_tenant_percent) / 100.0,
+        soft_load_timeout: Duration::from_millis(tuning.cache.soft_load_timeout_ms),
     }
 }
 

@@ -193,6 +193,11 @@ impl TenantScope {
         format!("{}!t:{}", feature_prefix(self.org(), feature), tag.as_str())
     }
 
+    /// Where the lock on a load lives, in the slot of the feature's values.
+    pub fn lease_key(&self, feature: Feature, load: u128) -> String {
+        format!("{}!l:{load:032x}", feature_prefix(self.org(), feature))
+    }
+
     /// Where the generation of everything of this tenant lives.
     pub fn tenant_generation_key(&self) -> String {
         format!("tenant:{{{}}}:!g", self.org())

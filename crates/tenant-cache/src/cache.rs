@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use redis_provider::{Circuits, RedisError, RedisProvider};
+use redis_provider::{Backplane, Circuits, RedisError, RedisProvider};
 use serde::Serialize;
 use tenancy::{Clock, EventKind, Tag, TenantKey, TenantScope};
 use tokio::time::Instant;
@@ -18,20 +18,23 @@ use sealing::KeyRing;
 
 use crate::admission::Admission;
 use crate::answer::{CacheError, CachedAnswer, Loaded, Outcome};
+use crate::coherence::{Coherence, Finish, Interruptions, Stamp, Target};
 use crate::envelope::{Codec, Place, SealingKeyMissing};
 use crate::flight::{
     Basis, Boarding, FlightError, FlightKey, FlightOutcome, Flights, Landing, wait_for,
 };
 use crate::generation::Dependencies;
 use crate::gutter::Gutter;
-use crate::invalidation::{self, Target};
-use crate::journal::Journal;
+use crate::invalidation;
+use crate::kept::Kept;
 use crate::load::Job;
+use crate::negatives::Negatives;
 use crate::read::Read;
 use crate::registry::Operation;
 use crate::settings::CacheSettings;
-use crate::stamp::Stamp;
+use crate::shelves::{ShelfSettings, Shelves};
 use crate::statistics::{CacheHealth, CacheStatistics, OperationStatistics, Statistics};
+use crate::sync::Mutex;
 use crate::tries::Tries;
 
 /// The cache of all tenants. Cheap to clone; clones share everything.
@@ -49,7 +52,12 @@ pub(crate) struct Inner {
     pub(crate) flights: Flights,
     pub(crate) statistics: Statistics,
     pub(crate) admission: Admission,
-    pub(crate) journal: Journal,
+    pub(crate) coherence: Coherence,
+    pub(crate) shelves: Shelves<Kept>,
+    pub(crate) next_sweep: Mutex<Instant>,
+    pub(crate) negatives: Negatives,
+    /// By which instances tell each other of invalidations, once it is there.
+    pub(crate) backplane: OnceLock<Backplane>,
     pub(crate) gutter: Gutter,
     pub(crate) tries: Tries,
     pub(crate) tasks: TaskTracker,
@@ -90,13 +98,18 @@ impl TenantCache {
         settings: CacheSettings,
         codec: Codec,
     ) -> Self {
-        // After an interruption, this much of the lease goes to other instances for noticing it too:
-        // a connection is tried again within a quarter of a second, the map of a cluster is asked
-        // for every tenth.
-        let settling_time = settings.lease.mul_f64(0.35);
+        let interruptions = Arc::new(ProviderInterruptions(Arc::clone(&provider)));
+        let shelf = ShelfSettings {
+            max_bytes: settings.process_max_bytes,
+            max_tenant_share: settings.process_max_tenant_share,
+        };
         Self {
             inner: Arc::new(Inner {
-                journal: Journal::new(Arc::clone(&provider), settling_time),
+                coherence: Coherence::new(interruptions, settings.process_lease, settings.lease),
+                shelves: Shelves::new(shelf),
+                next_sweep: Mutex::new(Instant::now()),
+                negatives: Negatives::new(),
+                backplane: OnceLock::new(),
                 provider,
                 clock,
                 flights: Flights::default(),
@@ -140,14 +153,26 @@ impl TenantCache {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<Loaded<T>>, E>> + Send + 'static,
     {
+        if let Some(answer) = self.cached(scope, &key) {
+            return Ok(Some(answer));
+        }
         // Before anything is read, so that it is no younger than what is read.
         let tries = self.inner.tries.of(scope.org());
-        let dependencies = Dependencies::of(scope, operation, entities);
+        let dependencies =
+            Dependencies::of(&self.inner.coherence.cells, scope, operation, entities);
         let place = Place { org: scope.org(), key: &key, operation };
-        let (basis, outcome) = match self.read(scope, place, &dependencies).await {
-            Read::Fresh(answer) => return Ok(Some(self.answered(scope, operation, answer))),
-            Read::Absent(generations) => (Basis::Generations(generations), Outcome::Miss),
-            Read::Unknown => (self.without_generations(tries), Outcome::Bypass),
+        let (basis, outcome, spare) = match self.read(scope, place, &dependencies).await {
+            Read::Answer { answer, refresh } => {
+                if let Some(generations) = refresh {
+                    let flight = FlightKey { key, basis: Basis::Generations(generations) };
+                    self.refreshes(flight, scope, operation, &dependencies, tries, load);
+                }
+                return Ok(answer.map(|answer| self.answered(scope, operation, answer)));
+            }
+            Read::Absent { generations, spare } => {
+                (Basis::Generations(generations), Outcome::Miss, spare)
+            }
+            Read::Unknown => (self.without_generations(tries), Outcome::Bypass, None),
         };
         if (outcome == Outcome::Bypass || self.inner.gutter.stands_in())
             && let Some(answer) = self.find_kept(place, tries).await
@@ -158,20 +183,44 @@ impl TenantCache {
         let (landed, outcome) = match self.inner.flights.board(flight) {
             Boarding::Landed(landed) if outcome == Outcome::Miss => (landed, Outcome::Hit),
             Boarding::Landed(landed) => (landed, outcome),
-            Boarding::Passenger(landing) => (self.wait(landing).await, outcome),
+            Boarding::Passenger(landing) => (self.wait(landing, spare.is_some()).await, outcome),
             Boarding::Pilot(pilot) => {
                 let landing = pilot.landing();
-                self.depart(Job { pilot, scope: scope.clone(), operation, tries }, load);
-                (self.wait(landing).await, outcome)
+                let cells = dependencies.cells().to_vec();
+                self.depart(Job { pilot, scope: scope.clone(), operation, cells, tries }, load);
+                (self.wait(landing, spare.is_some()).await, outcome)
             }
         };
-        match landed {
-            Ok(answer) => Ok(answer
+        match (landed, spare) {
+            (Ok(answer), _) => Ok(answer
                 .map(|answer| self.answered(scope, operation, CachedAnswer { outcome, ..answer }))),
-            Err(error) => {
+            // Nothing newer can be had in time.
+            (Err(_), Some(spare)) => Ok(Some(self.answered(scope, operation, spare))),
+            (Err(error), None) => {
                 self.inner.statistics.not_answered(scope.org(), operation, &error);
                 Err(error_for_caller(error))
             }
+        }
+    }
+
+    /// Loads a value anew for whoever comes next, unless somebody does already.
+    fn refreshes<T, E, F, Fut>(
+        &self,
+        flight: FlightKey,
+        scope: &TenantScope,
+        operation: Operation,
+        dependencies: &Dependencies,
+        tries: u64,
+        load: F,
+    ) where
+        T: Serialize + Send + 'static,
+        E: Error + Send + Sync + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<Loaded<T>>, E>> + Send + 'static,
+    {
+        if let Boarding::Pilot(pilot) = self.inner.flights.board(flight) {
+            let cells = dependencies.cells().to_vec();
+            self.depart(Job { pilot, scope: scope.clone(), operation, cells, tries }, load);
         }
     }
 
@@ -193,31 +242,45 @@ impl TenantCache {
         self.replace(scope, invalidation::targets(scope, kind, subject)).await.map(drop)
     }
 
-    /// Replaces generations; answers each with its new stamp.
+    /// Replaces generations, and tells the other instances; answers each with its new stamp.
     pub(crate) async fn replace(
         &self,
         scope: &TenantScope,
         targets: BTreeSet<Target>,
     ) -> Result<Vec<(Target, Stamp)>, RedisError> {
-        let Inner { provider, clock, statistics, journal, tries, .. } = &*self.inner;
+        let Inner { provider, clock, statistics, coherence, tries, .. } = &*self.inner;
         tries.begin(scope.org());
         self.look_after();
-        let attempt = journal.begin(scope, targets);
-        let targets = attempt.targets();
+        let invalidation = coherence.begin_invalidation(scope, targets);
+        let targets = invalidation.targets();
         let progress = invalidation::replace(provider.as_ref(), clock.as_ref(), targets).await;
-        let stamps = progress.stamps.clone();
-        let replaced = progress.done.iter().cloned().zip(stamps).collect();
-        attempt
-            .finish(progress)
-            .inspect(|()| statistics.invalidated())
-            .inspect_err(|error| self.provider_failed("invalidate", error))
-            .map(|()| replaced)
+        let finish = invalidation.finish(&progress.done);
+        self.tells(&progress.done).await;
+        let error = match finish {
+            Finish::Done => {
+                statistics.invalidated();
+                return Ok(progress.done.into_iter().zip(progress.stamps).collect());
+            }
+            Finish::Interrupted => progress.error.unwrap_or_else(|| {
+                RedisError::Unavailable("it was interrupted during an invalidation".to_owned())
+            }),
+            Finish::Open => progress.error.unwrap_or_else(|| {
+                RedisError::Protocol("an answer to an invalidation is missing".to_owned())
+            }),
+        };
+        self.provider_failed("invalidate", &error);
+        Err(error)
     }
 
     /// Figures over all tenants.
     pub fn statistics(&self) -> CacheStatistics {
-        let Inner { statistics, flights, journal, .. } = &*self.inner;
-        statistics.of_all(flights.under_way(), journal.figures())
+        let Inner { statistics, flights, coherence, shelves, .. } = &*self.inner;
+        statistics.of_all(
+            flights.under_way(),
+            coherence.journal.figures(),
+            shelves.total(),
+            shelves.evictions(),
+        )
     }
 
     /// Figures of one tenant: the sum, and each operation that was used.
@@ -231,7 +294,7 @@ impl TenantCache {
 
     /// Asks the provider how it is. Takes at most the provider's deadline.
     pub async fn health(&self, backend: &'static str) -> CacheHealth {
-        let Inner { provider, journal, .. } = &*self.inner;
+        let Inner { provider, coherence, .. } = &*self.inner;
         let latency = provider.ping().await.ok();
         // A remote service is not asked for more than the ping: it may charge for it.
         let memory_entries = match backend {
@@ -246,7 +309,7 @@ impl TenantCache {
             memory_entries,
             circuits: report.circuits,
             read_p99: reads.map(|reads| reads.p99),
-            journaled: journal.figures().pending,
+            journaled: coherence.journal.figures().pending,
         }
     }
 
@@ -269,7 +332,7 @@ impl TenantCache {
 
     pub(crate) fn provider_failed(&self, action: &'static str, error: &RedisError) {
         self.inner.statistics.provider_failed();
-        if let Some(unsaid) = self.inner.journal.provider_failed() {
+        if let Some(unsaid) = self.inner.coherence.journal.provider_failed() {
             tracing::warn!(
                 cache.action = action,
                 error.kind = error.kind(),
@@ -287,9 +350,14 @@ impl TenantCache {
         Basis::Unknown { tries, lease }
     }
 
-    async fn wait(&self, landing: Landing) -> FlightOutcome {
+    /// Waits for a load; not for long where something else can be answered.
+    async fn wait(&self, landing: Landing, has_spare: bool) -> FlightOutcome {
         let settings = &self.inner.settings;
-        let longest = settings.load_queue_timeout + settings.load_timeout + Duration::from_secs(1);
+        let longest = if has_spare {
+            settings.soft_load_timeout
+        } else {
+            settings.load_queue_timeout + settings.load_timeout + Duration::from_secs(3)
+        };
         let landed = tokio::time::timeout(longest, wait_for(landing)).await;
         landed.ok().flatten().unwrap_or(Err(FlightError::TimedOut))
     }
@@ -302,6 +370,15 @@ impl TenantCache {
     ) -> CachedAnswer {
         self.inner.statistics.answered(scope.org(), operation, answer.outcome);
         answer
+    }
+}
+
+#[derive(Debug)]
+struct ProviderInterruptions(Arc<dyn RedisProvider>);
+
+impl Interruptions for ProviderInterruptions {
+    fn count(&self) -> u64 {
+        self.0.interruptions()
     }
 }
 

@@ -8,7 +8,7 @@ use tenancy::TenantKey;
 use tokio::sync::watch;
 
 use crate::answer::CachedAnswer;
-use crate::stamp::Stamp;
+use crate::coherence::Stamp;
 
 /// What a load came to: an answer, nothing, or the loader's own error.
 pub(crate) type FlightOutcome = Result<Option<CachedAnswer>, FlightError>;

@@ -1,27 +1,37 @@
 //! The generations a value depends on: which they are, and how they are read before a load.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use redis_provider::{Command, RedisError, RedisProvider, Reply, SetOptions};
 use tenancy::{Clock, Tag, TenantScope, platform_generation_key};
 
+use crate::coherence::{Cell, Cells, Stamp};
 use crate::registry::{LONGEST_TTL, Operation};
-use crate::stamp::Stamp;
 
 /// How often an absent generation is created anew before giving up: each further round means that
 /// the one just created was evicted or deleted in between.
 const CREATION_ROUNDS: usize = 3;
+
+/// The first so many generations are not in the slot of the value.
+const ELSEWHERE: usize = 2;
 
 /// Where the generations of one value live, in the order in which envelopes seal them: platform,
 /// tenant, feature, the operation's own tag, the entities.
 #[derive(Clone, Debug)]
 pub(crate) struct Dependencies {
     keys: Vec<String>,
+    cells: Vec<Arc<Cell>>,
     /// How many of the first keys are not tags; those live for ever.
     without_expiry: usize,
 }
 
 impl Dependencies {
-    pub(crate) fn of(scope: &TenantScope, operation: Operation, entities: &[Tag]) -> Self {
+    pub(crate) fn of(
+        cells: &Cells,
+        scope: &TenantScope,
+        operation: Operation,
+        entities: &[Tag],
+    ) -> Self {
         let feature = operation.feature();
         let mut keys = vec![
             platform_generation_key().to_owned(),
@@ -31,11 +41,24 @@ impl Dependencies {
         let without_expiry = keys.len();
         let tags = operation.own_tag();
         keys.extend(tags.iter().chain(entities).map(|tag| scope.tag_generation_key(feature, tag)));
-        Self { keys, without_expiry }
+        let cells = keys.iter().map(|key| cells.cell(key)).collect();
+        Self { keys, cells, without_expiry }
     }
 
     pub(crate) fn keys(&self) -> &[String] {
         &self.keys
+    }
+
+    pub(crate) fn cells(&self) -> &[Arc<Cell>] {
+        &self.cells
+    }
+
+    /// The stamps that need not be asked for: those of the platform and the tenant, which live
+    /// where the value does not, while their leases last.
+    pub(crate) fn leased(&self, cells: &Cells) -> Vec<Option<Stamp>> {
+        let elsewhere = self.cells.iter().take(ELSEWHERE).map(|cell| cells.leased(cell));
+        let here = self.cells.iter().skip(ELSEWHERE).map(|_| None);
+        elsewhere.chain(here).collect()
     }
 
     fn options(&self, index: usize) -> SetOptions {
@@ -56,10 +79,8 @@ impl Dependencies {
         &self,
         provider: &dyn RedisProvider,
         clock: &dyn Clock,
-        read: Vec<Option<Bytes>>,
+        mut stamps: Vec<Option<Stamp>>,
     ) -> Result<Option<Vec<Stamp>>, RedisError> {
-        let mut stamps: Vec<Option<Stamp>> =
-            read.iter().map(|value| value.as_deref().and_then(Stamp::parse)).collect();
         for _ in 0..CREATION_ROUNDS {
             let absent: Vec<usize> = positions_of_none(&stamps);
             if absent.is_empty() {

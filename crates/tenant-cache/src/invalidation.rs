@@ -4,36 +4,16 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use redis_provider::{Command, RedisError, RedisProvider, Reply, Script, ScriptReply};
-use tenancy::{Clock, EventKind, Tag, TenantScope, platform_generation_key};
+use tenancy::{Clock, EventKind, Tag, TenantScope};
 use uuid::Uuid;
 
+use crate::coherence::{Stamp, Target};
 use crate::generation::tag_lifetime;
 use crate::registry::Operation;
-use crate::stamp::Stamp;
 
 /// Attempts to be later than the stamp in force; more than one is needed only where clocks differ
 /// or two invalidations meet.
 const ATTEMPTS: usize = 5;
-
-/// A generation to replace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Target {
-    pub(crate) key: String,
-    /// Whether it goes by itself when nobody has needed it for long.
-    pub(crate) expires: bool,
-}
-
-impl Target {
-    /// The generation that everything of a tenant depends on.
-    pub(crate) fn whole_tenant(scope: &TenantScope) -> Self {
-        Self { key: scope.tenant_generation_key(), expires: false }
-    }
-
-    /// The generation that everything depends on.
-    pub(crate) fn whole_platform() -> Self {
-        Self { key: platform_generation_key().to_owned(), expires: false }
-    }
-}
 
 /// What an event of a tenant drops. An event that does not say which entity it happened to may
 /// have happened to any: the whole feature goes.

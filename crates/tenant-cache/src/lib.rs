@@ -47,24 +47,27 @@ mod admin;
 mod admission;
 mod answer;
 mod cache;
+mod coherence;
 mod envelope;
 mod figures;
 mod flight;
+mod freshness;
 mod generation;
 mod gutter;
 mod invalidation;
-mod journal;
-mod ledger;
+mod kept;
 mod load;
+mod load_lease;
+mod negatives;
+mod news;
 mod purge_target;
 mod read;
 pub mod registry;
 mod replay;
 mod settings;
-#[cfg_attr(not(test), expect(dead_code, reason = "reads do not go through it yet"))]
 mod shelves;
-mod stamp;
 mod statistics;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tries;
@@ -74,6 +77,7 @@ pub use admin::{CacheStatus, Dropped, Estimate, PurgeMode, Purged};
 pub use answer::{CacheError, CachedAnswer, Loaded, Outcome};
 pub use cache::TenantCache;
 pub use envelope::{RefusedValues, SealingKeyMissing};
+pub use news::TOPIC;
 pub use purge_target::{NotAGroup, PurgeTarget};
 pub use redis_provider::{
     Budget, CircuitState, Circuits, Cost, DURATION_BOUNDS, MethodReport, ProviderReport,

@@ -14,13 +14,21 @@ use tokio::time::Instant;
 
 use crate::answer::{CachedAnswer, Loaded, Outcome, entity_tag};
 use crate::cache::{Inner, TenantCache};
+use crate::coherence::Cell;
 use crate::envelope::{Codec, Content, EncodeError, Envelope, Place};
-use crate::flight::{Basis, FlightError, FlightKey, Pilot};
+use crate::flight::{Basis, FlightError, Pilot};
+use crate::freshness;
+use crate::kept::answer_of;
+use crate::load_lease::Turn;
 use crate::registry::Operation;
 
 /// Largest share of its time to live by which a value expires early, so that what was stored
 /// together does not expire together.
 const JITTER: f64 = 0.1;
+
+/// How long it is known that there is nothing. What makes it come to be drops that, as it drops
+/// values; this bounds what guesses at names take.
+const NEGATIVE_TTL: Duration = Duration::from_secs(10);
 
 /// How long readers wait for the value to be stored. A provider that is well takes a fraction of
 /// it, and then whoever asks next, on any instance, finds the value.
@@ -31,13 +39,22 @@ pub(crate) struct Job {
     pub(crate) pilot: Pilot,
     pub(crate) scope: TenantScope,
     pub(crate) operation: Operation,
+    /// Those of the generations that it is loaded under.
+    pub(crate) cells: Vec<Arc<Cell>>,
     /// Invalidations of the tenant that had been tried when the load was asked for.
     pub(crate) tries: u64,
 }
 
+impl Job {
+    fn place(&self) -> Place<'_> {
+        Place { org: self.scope.org(), key: &self.pilot.key().key, operation: self.operation }
+    }
+}
+
 /// What a loader came to.
 struct Fresh {
-    answer: CachedAnswer,
+    /// `None` where there is nothing.
+    answer: Option<CachedAnswer>,
     not_after: Option<OffsetDateTime>,
     began: Instant,
     began_at: OffsetDateTime,
@@ -56,15 +73,35 @@ impl TenantCache {
     {
         let cache = self.clone();
         self.shared().tasks.spawn(async move {
+            let turn = match &job.pilot.key().basis {
+                Basis::Generations(generations) => {
+                    cache.take_turn(&job.scope, &job.place(), generations).await
+                }
+                Basis::Unknown { .. } => Turn::Ours(None),
+            };
+            let lease = match turn {
+                Turn::Theirs(envelope) => return cache.land_theirs(&job, envelope),
+                Turn::Ours(lease) => lease,
+            };
             match cache.load(&job, load).await {
-                Ok(Some(fresh)) => cache.land_and_store(&job, fresh).await,
-                Ok(None) => job.pilot.land(Ok(None)),
+                Ok(fresh) => cache.land_and_store(&job, fresh).await,
                 Err(error) => job.pilot.land(Err(error)),
+            }
+            if let Some(lease) = lease {
+                cache.end_turn(lease).await;
             }
         });
     }
 
-    async fn load<T, E, F, Fut>(&self, job: &Job, load: F) -> Result<Option<Fresh>, FlightError>
+    /// Answers with what another instance has loaded.
+    fn land_theirs(&self, job: &Job, envelope: Arc<Envelope>) {
+        let age = freshness::age(&envelope, self.shared().clock.now());
+        let answer = (!envelope.is_nothing()).then(|| answer_of(&envelope, Outcome::Hit, age));
+        self.keep_in_process(&job.place(), envelope, &job.cells);
+        job.pilot.land(Ok(answer));
+    }
+
+    async fn load<T, E, F, Fut>(&self, job: &Job, load: F) -> Result<Fresh, FlightError>
     where
         T: Serialize,
         E: Error + Send + Sync + 'static,
@@ -87,33 +124,34 @@ impl TenantCache {
         let loaded = match result {
             Err(_elapsed) => return Err(FlightError::TimedOut),
             Ok(Err(error)) => return Err(FlightError::Load(Arc::new(error))),
-            Ok(Ok(None)) => return Ok(None),
-            Ok(Ok(Some(loaded))) => loaded,
+            Ok(Ok(loaded)) => loaded,
+        };
+        let Some(loaded) = loaded else {
+            return Ok(Fresh { answer: None, not_after: None, began, began_at, cost });
         };
         let body = serde_json::to_vec(&loaded.value).map_err(|_| FlightError::Unserializable)?;
         let etag = entity_tag(&body);
         let Content { identity, gzip } = codec.pack(job.operation, body.into()).await;
         let answer = CachedAnswer { body: identity, gzip, etag, outcome, age: Duration::ZERO };
-        Ok(Some(Fresh { answer, not_after: loaded.not_after, began, began_at, cost }))
+        let answer = Some(answer);
+        Ok(Fresh { answer, not_after: loaded.not_after, began, began_at, cost })
     }
 
     /// Answers those who wait, and whoever comes until the answer is stored: a provider that hangs
     /// costs its own deadline, and readers no more than the grace.
     async fn land_and_store(&self, job: &Job, fresh: Fresh) {
-        let is_too_large = fresh.answer.body.len() > self.shared().settings.max_value_bytes;
+        let bytes = fresh.answer.as_ref().map_or(0, |answer| answer.body.len());
+        let is_too_large = bytes > self.shared().settings.max_value_bytes;
         if is_too_large {
-            tracing::warn!(
-                cache.operation = job.operation.name(),
-                bytes = fresh.answer.body.len(),
-                "value too large to cache"
-            );
+            let operation = job.operation.name();
+            tracing::warn!(cache.operation = operation, bytes, "value too large to cache");
         }
         match &job.pilot.key().basis {
-            _ if is_too_large => job.pilot.land(Ok(Some(fresh.answer))),
+            _ if is_too_large => job.pilot.land(Ok(fresh.answer)),
             Basis::Generations(_) => {
                 let mut storing = std::pin::pin!(self.store(job, &fresh));
                 let stored = tokio::time::timeout(STORE_GRACE, &mut storing).await;
-                job.pilot.land(Ok(Some(fresh.answer.clone())));
+                job.pilot.land(Ok(fresh.answer.clone()));
                 let is_stored = match stored {
                     Ok(is_stored) => is_stored,
                     Err(_elapsed) => storing.await,
@@ -124,17 +162,26 @@ impl TenantCache {
             }
             Basis::Unknown { .. } => {
                 self.keep(job, &fresh).await;
-                job.pilot.land(Ok(Some(fresh.answer)));
+                job.pilot.land(Ok(fresh.answer));
             }
         }
     }
 
-    /// Stores in the provider, for every instance; answers whether it took the value.
+    /// Keeps it in this process and stores it in the provider, for every instance; answers whether
+    /// that took it.
     async fn store(&self, job: &Job, fresh: &Fresh) -> bool {
-        let Inner { provider, clock, statistics, gutter, codec, .. } = &**self.shared();
-        let ttl = job.operation.policy().ttl.mul_f64(1.0 - JITTER * rand::random::<f64>());
+        let Inner { provider, clock, statistics, gutter, codec, negatives, .. } = &**self.shared();
+        if fresh.answer.is_none() && !negatives.admit(job.scope.org()) {
+            return true;
+        }
+        let policy = job.operation.policy();
+        let ttl = if fresh.answer.is_some() { policy.ttl } else { NEGATIVE_TTL.min(policy.ttl) };
+        let ttl = ttl.mul_f64(1.0 - JITTER * rand::random::<f64>());
         let now = clock.now();
-        let Some((value, lifetime)) = seal(codec, job, fresh, now, ttl) else { return true };
+        let Some((envelope, lifetime)) = envelope(job, fresh, now, ttl) else { return true };
+        let envelope = Arc::new(envelope);
+        self.keep_in_process(&job.place(), Arc::clone(&envelope), &job.cells);
+        let Some(value) = encoded(codec, job, &envelope) else { return true };
         statistics.stored(job.scope.org(), job.operation, value.len());
         let options = SetOptions::with_ttl(lifetime);
         let stored = provider.set(job.pilot.key().key.as_str(), value, options).await;
@@ -142,50 +189,52 @@ impl TenantCache {
         stored.inspect_err(|error| self.provider_failed("store", error)).is_ok()
     }
 
-    /// Keeps in process, for the rest of the lease.
+    /// Keeps in process what cannot be stored, for the rest of the lease.
     async fn keep(&self, job: &Job, fresh: &Fresh) {
         let Inner { gutter, settings, codec, .. } = &**self.shared();
-        if !job.operation.policy().class.may_be_stale() {
+        if !job.operation.policy().class.may_be_stale() || fresh.answer.is_none() {
             return;
         }
-        let sealed = seal(codec, job, fresh, fresh.began_at, settings.lease);
-        let Some((value, _)) = sealed else { return };
+        let envelope = envelope(job, fresh, fresh.began_at, settings.lease);
+        let Some((envelope, _)) = envelope else { return };
+        let Some(value) = encoded(codec, job, &envelope) else { return };
         self.look_after();
         gutter.keep(job.pilot.key().key.as_str(), job.tries, value, fresh.began).await;
     }
 }
 
-/// The stored form of what was loaded, and how long it may live; `None` where its time is over, or
-/// where it has no stored form.
-fn seal(
-    codec: &Codec,
+/// What was loaded with all that is known of it, and how long it may be stored; `None` where its
+/// time is over.
+fn envelope(
     job: &Job,
     fresh: &Fresh,
     created_at: OffsetDateTime,
     ttl: Duration,
-) -> Option<(Bytes, Duration)> {
-    let expires_at = fresh.not_after.map_or(created_at + ttl, |last| last.min(created_at + ttl));
-    let lifetime =
-        Duration::try_from(expires_at - created_at).ok().filter(|life| !life.is_zero())?;
-    let FlightKey { key, basis } = job.pilot.key();
-    let generations = match basis {
+) -> Option<(Envelope, Duration)> {
+    let (expires_at, stale_until) =
+        freshness::ends(job.operation, created_at, ttl, fresh.not_after);
+    Duration::try_from(expires_at - created_at).ok().filter(|life| !life.is_zero())?;
+    let lifetime = Duration::try_from(stale_until - created_at).ok()?;
+    let generations = match &job.pilot.key().basis {
         Basis::Generations(generations) => generations.clone(),
         Basis::Unknown { .. } => Vec::new(),
     };
-    let CachedAnswer { body, gzip, etag, .. } = &fresh.answer;
-    let envelope = Envelope {
-        generations,
-        created_at,
-        expires_at,
-        stale_until: expires_at,
-        load_cost: fresh.cost,
-        etag: Arc::clone(etag),
-        content: Content { identity: body.clone(), gzip: gzip.clone() },
+    let (etag, content) = match &fresh.answer {
+        Some(CachedAnswer { body, gzip, etag, .. }) => {
+            (Arc::clone(etag), Content { identity: body.clone(), gzip: gzip.clone() })
+        }
+        None => (Arc::from(""), Content { identity: Bytes::new(), gzip: None }),
     };
-    let place = Place { org: job.scope.org(), key, operation: job.operation };
+    let load_cost = fresh.cost;
+    let envelope =
+        Envelope { generations, created_at, expires_at, stale_until, load_cost, etag, content };
+    Some((envelope, lifetime))
+}
+
+/// The stored form; `None` where there is none.
+fn encoded(codec: &Codec, job: &Job, envelope: &Envelope) -> Option<Bytes> {
     let unstorable = |error: &EncodeError| {
         tracing::warn!(cache.operation = job.operation.name(), %error, "a value cannot be stored");
     };
-    let value = codec.encode(&place, &envelope).inspect_err(unstorable).ok()?;
-    Some((value, lifetime))
+    codec.encode(&job.place(), envelope).inspect_err(unstorable).ok()
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use tenancy::{Feature, Tag, TenantScope};
 use uuid::Uuid;
 
-use crate::invalidation::Target;
+use crate::coherence::Target;
 use crate::registry::Operation;
 
 /// Longest key, as [`tenancy::KeyBuilder`] makes them.

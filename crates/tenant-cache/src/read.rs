@@ -1,26 +1,45 @@
-//! The read path: what the provider holds, and whether it may be believed.
+//! The read path: what this process and the provider hold, and whether it may be believed.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use redis_provider::RedisError;
 use tenancy::TenantScope;
-use time::OffsetDateTime;
 
 use crate::answer::{CachedAnswer, Outcome};
 use crate::cache::{Inner, TenantCache};
-use crate::envelope::{Content, Decoded, Envelope, Place};
+use crate::coherence::{Question, Stamp};
+use crate::envelope::{Envelope, Place};
+use crate::freshness::{Freshness, age, freshness};
 use crate::generation::Dependencies;
-use crate::stamp::Stamp;
+use crate::kept::answer_of;
 
 /// What is known of a key.
 pub(crate) enum Read {
-    Fresh(CachedAnswer),
-    /// Load, and store under these generations.
-    Absent(Vec<Stamp>),
+    /// To be answered; `None` where it is known that there is nothing.
+    Answer {
+        answer: Option<CachedAnswer>,
+        /// The generations to load it anew under, where it should be.
+        refresh: Option<Vec<Stamp>>,
+    },
+    /// To be loaded, and stored under these generations.
+    Absent {
+        generations: Vec<Stamp>,
+        /// What may be answered if that fails.
+        spare: Option<CachedAnswer>,
+    },
     /// The provider did not answer, may not be believed, or would not keep anything: load, and do
     /// not store.
     Unknown,
+}
+
+/// What the provider answered.
+struct Answered {
+    value: Option<Bytes>,
+    /// Every generation of the value, as far as there are any.
+    stamps: Vec<Option<Stamp>>,
+    /// Those of them that were asked for.
+    asked: Vec<Option<Stamp>>,
 }
 
 impl TenantCache {
@@ -30,16 +49,8 @@ impl TenantCache {
         place: Place<'_>,
         dependencies: &Dependencies,
     ) -> Read {
-        let journal = &self.shared().journal;
-        let asked_at = journal.handled();
-        if journal.blocks(scope, dependencies) {
-            return Read::Unknown;
-        }
-        match self.ask(place, dependencies).await {
-            // Invalidations that failed while the answer was under way count, and so does a
-            // failover: the answer may come from a service that has forgotten some.
-            Ok(read) if journal.trusts(scope, dependencies, asked_at) => read,
-            Ok(_) => Read::Unknown,
+        match self.look(scope, place, dependencies).await {
+            Ok(read) => read,
             Err(error) => {
                 self.provider_failed("read", &error);
                 Read::Unknown
@@ -47,50 +58,156 @@ impl TenantCache {
         }
     }
 
-    async fn ask(&self, place: Place<'_>, dependencies: &Dependencies) -> Result<Read, RedisError> {
-        let Inner { provider, clock, codec, .. } = &**self.shared();
-        let mut keys = vec![place.key.as_str()];
-        keys.extend(dependencies.keys().iter().map(String::as_str));
-        let mut values = provider.get_many(&keys).await?;
-        let value = if values.is_empty() { None } else { values.remove(0) };
-        let decoded = value.and_then(|value| codec.accept(&place, value));
-        if let Some(answer) = decoded
-            .filter(|decoded| decoded.envelope.is_of(&values))
-            .and_then(|decoded| current(decoded, clock.now(), Outcome::Hit))
-        {
-            return Ok(Read::Fresh(answer));
+    async fn look(
+        &self,
+        scope: &TenantScope,
+        place: Place<'_>,
+        dependencies: &Dependencies,
+    ) -> Result<Read, RedisError> {
+        let Inner { coherence, provider, clock, .. } = &**self.shared();
+        let (keys, cells) = (dependencies.keys(), dependencies.cells());
+        let Some(question) = coherence.begin_read(scope, keys, cells) else {
+            return Ok(Read::Unknown);
+        };
+        // What is kept needs the generations only.
+        if let Some(kept) = self.kept(&place) {
+            let answered = self.ask(None, dependencies).await?;
+            if !self.learns(scope, dependencies, &question, &answered) {
+                return Ok(Read::Unknown);
+            }
+            if kept.envelope.is_of(&answered.stamps) {
+                let read = self.judge(&place, &kept.envelope);
+                if !matches!(read, Read::Absent { .. }) {
+                    // Its leases are renewed, and it is at its best.
+                    return Ok(read);
+                }
+            }
         }
-        let generations = dependencies.complete(provider.as_ref(), clock.as_ref(), values).await?;
-        Ok(generations.map_or(Read::Unknown, Read::Absent))
+        let answered = self.ask(Some(place), dependencies).await?;
+        if !self.learns(scope, dependencies, &question, &answered) {
+            return Ok(Read::Unknown);
+        }
+        let Answered { value, stamps, .. } = answered;
+        let complete: Option<Vec<Stamp>> = stamps.iter().copied().collect();
+        if let (Some(value), Some(generations)) = (value, complete)
+            && let Some(envelope) = self.decoded(&place, value)
+            && envelope.generations == generations
+        {
+            let envelope = Arc::new(envelope);
+            let read = self.judge(&place, &envelope);
+            if matches!(read, Read::Answer { .. }) {
+                self.keep_in_process(&place, envelope, cells);
+            }
+            return Ok(read);
+        }
+        let were_there: Vec<bool> = stamps.iter().map(Option::is_some).collect();
+        let generations = dependencies.complete(provider.as_ref(), clock.as_ref(), stamps).await?;
+        // A failover may have come between the two questions.
+        if !coherence.believes(scope, keys, &question) {
+            return Ok(Read::Unknown);
+        }
+        let Some(generations) = generations else { return Ok(Read::Unknown) };
+        // Not those that were leased: nobody asked for them.
+        let created: Vec<Option<Stamp>> = generations
+            .iter()
+            .zip(were_there)
+            .map(|(stamp, was_there)| (!was_there).then_some(*stamp))
+            .collect();
+        question.learn(cells, &created);
+        Ok(Read::Absent { generations, spare: None })
+    }
+
+    async fn ask(
+        &self,
+        place: Option<Place<'_>>,
+        dependencies: &Dependencies,
+    ) -> Result<Answered, RedisError> {
+        let Inner { provider, coherence, .. } = &**self.shared();
+        let mut stamps = dependencies.leased(&coherence.cells);
+        let open = dependencies.keys().iter().zip(&stamps).filter(|(_, leased)| leased.is_none());
+        let keys: Vec<&str> = place
+            .iter()
+            .map(|place| place.key.as_str())
+            .chain(open.map(|(key, _)| key.as_str()))
+            .collect();
+        let mut found = provider.get_many(&keys).await?.into_iter();
+        let value = if place.is_some() { found.next().flatten() } else { None };
+        let mut asked = vec![None; stamps.len()];
+        for (stamp, asked) in
+            stamps.iter_mut().zip(&mut asked).filter(|(leased, _)| leased.is_none())
+        {
+            *asked = found.next().flatten().as_deref().and_then(Stamp::parse);
+            *stamp = *asked;
+        }
+        Ok(Answered { value, stamps, asked })
+    }
+
+    /// Whether an answer may be believed. Invalidations that failed while it was under way count,
+    /// and so does a failover: it may come from a service that has forgotten some.
+    fn learns(
+        &self,
+        scope: &TenantScope,
+        dependencies: &Dependencies,
+        question: &Question,
+        answered: &Answered,
+    ) -> bool {
+        let coherence = &self.shared().coherence;
+        let is_believed = coherence.believes(scope, dependencies.keys(), question);
+        if is_believed {
+            question.learn(dependencies.cells(), &answered.asked);
+        }
+        is_believed
+    }
+
+    fn decoded(&self, place: &Place<'_>, value: Bytes) -> Option<Envelope> {
+        self.shared().codec.accept(place, value).map(|decoded| decoded.envelope)
+    }
+
+    /// What the time says of a value whose generations are in force.
+    fn judge(&self, place: &Place<'_>, envelope: &Envelope) -> Read {
+        let now = self.shared().clock.now();
+        let (generations, age) = (envelope.generations.clone(), age(envelope, now));
+        let answer = |outcome| (!envelope.is_nothing()).then(|| answer_of(envelope, outcome, age));
+        match freshness(envelope, place.operation, now, rand::random()) {
+            Freshness::Fresh => Read::Answer { answer: answer(Outcome::Hit), refresh: None },
+            Freshness::Due => {
+                Read::Answer { answer: answer(Outcome::Hit), refresh: Some(generations) }
+            }
+            Freshness::Stale => {
+                Read::Answer { answer: answer(Outcome::Stale), refresh: Some(generations) }
+            }
+            Freshness::Spare => Read::Absent { generations, spare: answer(Outcome::Stale) },
+            Freshness::Over => Read::Absent { generations, spare: None },
+        }
+    }
+
+    /// What another instance has stored, if it was made under these generations.
+    pub(crate) fn usable(
+        &self,
+        place: &Place<'_>,
+        value: Bytes,
+        generations: &[Stamp],
+    ) -> Option<Arc<Envelope>> {
+        let envelope = self.decoded(place, value)?;
+        let is_good =
+            envelope.generations == generations && self.shared().clock.now() < envelope.expires_at;
+        is_good.then(|| Arc::new(envelope))
     }
 
     /// What this process keeps of a key while the provider is away.
     pub(crate) async fn find_kept(&self, place: Place<'_>, tries: u64) -> Option<CachedAnswer> {
-        let Inner { gutter, clock, codec, .. } = &**self.shared();
-        let kept = gutter.find(place.key.as_str(), tries).await?;
-        current(codec.accept(&place, kept)?, clock.now(), Outcome::Stale)
+        let Inner { gutter, clock, .. } = &**self.shared();
+        let envelope = self.decoded(&place, gutter.find(place.key.as_str(), tries).await?)?;
+        let now = clock.now();
+        (now < envelope.expires_at)
+            .then(|| answer_of(&envelope, Outcome::Stale, age(&envelope, now)))
     }
 }
 
 impl Envelope {
     /// Whether these are the generations that it was sealed with.
-    fn is_of(&self, generations: &[Option<Bytes>]) -> bool {
+    fn is_of(&self, generations: &[Option<Stamp>]) -> bool {
         self.generations.len() == generations.len()
-            && self
-                .generations
-                .iter()
-                .zip(generations)
-                .all(|(sealed, now)| now.as_deref() == Some(sealed.as_bytes()))
+            && self.generations.iter().zip(generations).all(|(sealed, now)| *now == Some(*sealed))
     }
-}
-
-/// The answer in an envelope, if its time is not over.
-fn current(decoded: Decoded, now: OffsetDateTime, outcome: Outcome) -> Option<CachedAnswer> {
-    let envelope = decoded.envelope;
-    if now >= envelope.expires_at {
-        return None;
-    }
-    let age = Duration::try_from(now - envelope.created_at).unwrap_or_default();
-    let Content { identity, gzip } = envelope.content;
-    Some(CachedAnswer { body: identity, gzip, etag: envelope.etag, outcome, age })
 }

@@ -55,8 +55,10 @@ pub(crate) async fn run(cache: Weak<Inner>) {
 }
 
 async fn look_after(cache: TenantCache, pace: &mut Pace) {
-    let Inner { journal, gutter, .. } = &**cache.shared();
+    let Inner { coherence, gutter, .. } = &**cache.shared();
+    let journal = &coherence.journal;
     gutter.drop_if_over();
+    cache.sweep_at_times();
     journal.notice_interruptions();
     journal.forget_durable();
     if !journal.has_pending() {
@@ -79,13 +81,14 @@ impl TenantCache {
     /// A batch that fails does not keep the others from being tried: they may be in parts of the
     /// provider that are well.
     async fn replay(&self) -> bool {
-        let Inner { provider, clock, journal, .. } = &**self.shared();
+        let Inner { provider, clock, coherence, .. } = &**self.shared();
         let mut is_done = true;
-        for lines in journal.pending().chunks(BATCH) {
-            let interruptions = provider.interruptions();
-            let targets = lines.iter().map(|line| line.target.clone()).collect();
+        for lines in coherence.journal.pending().chunks(BATCH) {
+            let replay = coherence.begin_replay(lines);
+            let targets = replay.targets.clone();
             let progress = invalidation::replace(provider.as_ref(), clock.as_ref(), targets).await;
-            journal.replayed(lines, &progress.done, interruptions);
+            coherence.replayed(lines, &replay, &progress.done);
+            self.tells(&progress.done).await;
             if let Some(error) = progress.error {
                 self.provider_failed("replay", &error);
                 is_done = false;

@@ -23,7 +23,8 @@ use tenancy::{OrgId, TenantKey};
 use self::accounts::Accounts;
 pub(crate) use self::accounts::{Evictions, Usage};
 use self::queues::Card;
-use self::replica::{Replica, Shelved, thread_number};
+pub(crate) use self::replica::thread_number;
+use self::replica::{Replica, Shelved};
 
 /// Most replicas of the index. Where there are more cores, some share one.
 const MOST_REPLICAS: usize = 8;
@@ -35,6 +36,7 @@ const CARD_BYTES: usize = 160;
 /// What an entry's slot takes in one replica, with the share of slots that are empty.
 const SLOT_BYTES: usize = 88;
 
+#[cfg(test)]
 /// Entries that are dropped at a time, so that nobody waits long for the accounts.
 const BATCH: usize = 256;
 
@@ -126,10 +128,12 @@ impl<V: Weighed> Shelves<V> {
     }
 
     /// Drops the value of a key.
+    #[cfg(test)]
     pub(crate) fn remove(&self, key: &TenantKey) {
         self.remove_text(key.as_str(), |_| true);
     }
 
+    #[cfg(test)]
     /// Drops everything of a tenant. What is stored for it meanwhile may be dropped too.
     pub(crate) fn clear_tenant(&self, org: &OrgId) {
         let mut entries = self.lock().usage_of(org).entries;
@@ -156,6 +160,7 @@ impl<V: Weighed> Shelves<V> {
     }
 
     /// What each tenant has that has anything.
+    #[cfg(test)]
     pub(crate) fn usage(&self) -> Vec<(OrgId, Usage)> {
         self.lock().usage()
     }

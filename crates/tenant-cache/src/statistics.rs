@@ -11,17 +11,20 @@ use serde::Serialize;
 use tenancy::OrgId;
 
 use crate::answer::Outcome;
+use crate::coherence::JournalFigures;
 use crate::flight::FlightError;
-use crate::journal::JournalFigures;
 use crate::registry::Operation;
+use crate::shelves::{Evictions, Usage};
 
 /// Tenants counted one by one; the figures of further ones go into the totals only, so that a
 /// flood of tenants cannot fill the memory.
 const MAX_TENANTS: usize = 10_000;
 
+/// Figures of one operation of one tenant.
 #[derive(Debug, Default)]
-struct Counters {
+pub(crate) struct Counters {
     hits: AtomicU64,
+    hits_in_process: Striped,
     misses: AtomicU64,
     stale: AtomicU64,
     bypassed: AtomicU64,
@@ -33,16 +36,45 @@ struct Counters {
     stored_bytes: AtomicU64,
 }
 
+/// A counter that threads on different cores do not wait for each other at.
+#[derive(Debug, Default)]
+struct Striped([Stripe; STRIPES]);
+
+/// Of the size of a cache line, or of two that are fetched together.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe(AtomicU64);
+
+const STRIPES: usize = 8;
+
+impl Striped {
+    fn add(&self) {
+        if let Some(Stripe(count)) = self.0.get(crate::shelves::thread_number() % STRIPES) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|Stripe(count)| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
 impl Counters {
+    pub(crate) fn hit_in_process(&self) {
+        self.hits_in_process.add();
+    }
+
     fn snapshot(&self) -> OperationStatistics {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (hits, stale) = (read(&self.hits), read(&self.stale));
+        let hits_in_process = self.hits_in_process.sum();
+        let (hits, stale) = (read(&self.hits) + hits_in_process, read(&self.stale));
         let (loads, load_micros) = (read(&self.loads), read(&self.load_micros));
         // By the average load, which does not need the cost of each value.
         let saved_micros = u128::from(hits + stale) * u128::from(load_micros);
         let saved_ms = saved_micros / u128::from(loads.max(1)) / 1_000;
         OperationStatistics {
             hits,
+            hits_in_process,
             misses: read(&self.misses),
             stale,
             bypassed: read(&self.bypassed),
@@ -62,6 +94,8 @@ impl Counters {
 pub struct OperationStatistics {
     /// Answers from the cache.
     pub hits: u64,
+    /// Those of them that were kept in this process.
+    pub hits_in_process: u64,
     /// Answers that had to be loaded and were stored.
     pub misses: u64,
     /// Answers kept in this process while the provider is away.
@@ -107,6 +141,7 @@ impl OperationStatistics {
 
     fn add(&mut self, other: &Self) {
         self.hits += other.hits;
+        self.hits_in_process += other.hits_in_process;
         self.misses += other.misses;
         self.stale += other.stale;
         self.bypassed += other.bypassed;
@@ -139,6 +174,12 @@ pub struct CacheStatistics {
     pub journal_overflows: u64,
     /// Loads under way now.
     pub loads_under_way: usize,
+    /// Values kept in this process now.
+    pub kept_values: usize,
+    /// Bytes of these, with what it takes to keep them.
+    pub kept_bytes: usize,
+    /// Values dropped from this process because a tenant had its share of the room, or all had.
+    pub kept_evictions: u64,
 }
 
 impl CacheStatistics {
@@ -169,10 +210,8 @@ pub struct CacheHealth {
 #[derive(Debug, Default)]
 pub(crate) struct Statistics {
     by_tenant: RwLock<HashMap<(OrgId, Operation), Arc<Counters>>>,
-    /// Over all tenants, those without figures of their own included; in the order of
-    /// [`Operation::ALL`].
-    by_operation: [Counters; Operation::ALL.len()],
-    total: Counters,
+    /// Of tenants that are not counted one by one, in the order of [`Operation::ALL`].
+    others: [Arc<Counters>; Operation::ALL.len()],
     provider_errors: AtomicU64,
     invalidations: AtomicU64,
 }
@@ -227,9 +266,11 @@ impl Statistics {
         &self,
         loads_under_way: usize,
         journal: JournalFigures,
+        kept: Usage,
+        evictions: Evictions,
     ) -> CacheStatistics {
         CacheStatistics {
-            total: self.total.snapshot(),
+            total: self.total(),
             provider_errors: self.provider_errors.load(Ordering::Relaxed),
             invalidations: self.invalidations.load(Ordering::Relaxed),
             journaled: journal.journaled,
@@ -237,13 +278,25 @@ impl Statistics {
             journal_length: journal.pending,
             journal_overflows: journal.overflows,
             loads_under_way,
+            kept_values: kept.entries,
+            kept_bytes: kept.bytes,
+            kept_evictions: evictions.of_tenant + evictions.of_all,
         }
     }
 
     /// Figures over all tenants by operation.
     pub(crate) fn by_operation(&self) -> Vec<(Operation, OperationStatistics)> {
-        let snapshots = self.by_operation.iter().map(Counters::snapshot);
-        Operation::ALL.into_iter().zip(snapshots).collect()
+        let mut figures: Vec<_> = Operation::ALL
+            .into_iter()
+            .zip(&self.others)
+            .map(|(operation, others)| (operation, others.snapshot()))
+            .collect();
+        let by_tenant = self.by_tenant.read().unwrap_or_else(PoisonError::into_inner);
+        for ((_, operation), counters) in by_tenant.iter() {
+            let of = figures.iter_mut().filter(|(one, _)| one == operation);
+            of.for_each(|(_, sum)| sum.add(&counters.snapshot()));
+        }
+        figures
     }
 
     /// One tenant's figures by operation; those never used are absent.
@@ -269,23 +322,32 @@ impl Statistics {
         busiest
     }
 
-    fn count(&self, org: &OrgId, operation: Operation, add: impl Fn(&Counters)) {
-        add(&self.total);
-        let all = Operation::ALL.iter().zip(&self.by_operation);
-        all.filter(|(one, _)| **one == operation).for_each(|(_, counters)| add(counters));
+    /// The counters of a tenant's operation, for who counts often.
+    pub(crate) fn counters(&self, org: &OrgId, operation: Operation) -> Arc<Counters> {
         let key = (org.clone(), operation);
         let known = {
             let by_tenant = self.by_tenant.read().unwrap_or_else(PoisonError::into_inner);
-            by_tenant.get(&key).cloned()
+            by_tenant.get(&key).map(Arc::clone)
         };
-        if let Some(counters) = known {
-            add(&counters);
-            return;
-        }
-        let mut by_tenant = self.by_tenant.write().unwrap_or_else(PoisonError::into_inner);
-        if by_tenant.len() < MAX_TENANTS * Operation::ALL.len() {
-            add(by_tenant.entry(key).or_default());
-        }
+        known.unwrap_or_else(|| {
+            let mut by_tenant = self.by_tenant.write().unwrap_or_else(PoisonError::into_inner);
+            if by_tenant.len() < MAX_TENANTS * Operation::ALL.len() {
+                Arc::clone(by_tenant.entry(key).or_default())
+            } else {
+                let others = Operation::ALL.iter().zip(&self.others);
+                let mut of = others.filter(|(one, _)| **one == operation);
+                of.next().map(|(_, counters)| Arc::clone(counters)).unwrap_or_default()
+            }
+        })
+    }
+
+    fn count(&self, org: &OrgId, operation: Operation, add: impl Fn(&Counters)) {
+        add(&self.counters(org, operation));
+    }
+
+    fn total(&self) -> OperationStatistics {
+        let parts = self.by_operation();
+        OperationStatistics::sum(parts.iter().map(|(_, part)| part))
     }
 }
 

@@ -44,7 +44,7 @@ fn fixture() -> Fixture {
 fn instance(provider: &Arc<FaultyRedis>, clock: &Arc<ManualClock>) -> TenantCache {
     let provider: Arc<dyn RedisProvider> = Arc::clone(provider) as _;
     let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    TenantCache::new(provider, clock, CacheSettings::default())
+    TenantCache::new(provider, clock, CacheSettings::default().without_process_level())
 }
 
 async fn read(cache: &TenantCache, scope: &TenantScope, value: &'static str) -> CachedAnswer {
@@ -234,23 +234,28 @@ async fn a_reader_who_goes_away_does_not_take_the_load_along() {
 }
 
 #[tokio::test]
-async fn absence_and_errors_are_answered_and_not_kept() {
+async fn absence_is_kept_until_something_comes_to_be_and_errors_are_not_kept() {
     let Fixture { cache, scope, .. } = fixture();
     let key = || Operation::JobsList.key(&scope).part("all").build();
-    let nothing = || async { Ok::<Option<Loaded<()>>, io::Error>(None) };
-    let answer = cache.get_or_load(&scope, Operation::JobsList, key(), &[], nothing).await;
-    assert!(answer.unwrap().is_none());
     let failing = || async { Err::<Option<Loaded<()>>, _>(io::Error::other("away")) };
     let answer = cache.get_or_load(&scope, Operation::JobsList, key(), &[], failing).await;
     assert!(matches!(answer, Err(CacheError::Load(error)) if error.to_string() == "away"));
+    let nothing = || async { Ok::<Option<Loaded<()>>, io::Error>(None) };
+    for loader in ["asked", "not asked again"] {
+        let answer = cache.get_or_load(&scope, Operation::JobsList, key(), &[], nothing).await;
+        assert!(answer.unwrap().is_none(), "{loader}");
+        assert_eq!(cache.statistics().total.loads, 2);
+    }
+    cache.invalidate(&scope, EventKind::JobCreated, Some(Uuid::now_v7())).await.unwrap();
     assert_eq!(read(&cache, &scope, "there").await.outcome, Outcome::Miss);
+    assert_eq!(read(&cache, &scope, "never").await.outcome, Outcome::Hit);
 }
 
 #[tokio::test]
 async fn a_value_ends_with_its_time_to_live_or_its_own_last_instant() {
     let Fixture { cache, scope, clock, .. } = fixture();
     read(&cache, &scope, "old").await;
-    clock.advance(Operation::JobsList.policy().ttl);
+    clock.advance(2 * Operation::JobsList.policy().ttl);
     assert_eq!(read(&cache, &scope, "new").await.outcome, Outcome::Miss);
 
     let key = || Operation::JobsStats.key(&scope).build();

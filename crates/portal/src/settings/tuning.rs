@@ -83,6 +83,10 @@ sections! {
         gutter_max_bytes: usize,
         admin_reads_per_minute: u32,
         admin_writes_per_minute: u32,
+        process_lease_ms: u64,
+        process_max_bytes: usize,
+        process_max_tenant_percent: u8,
+        soft_load_timeout_ms: u64,
     }
     /// `[relay]`
     Relay { interval_ms: u64, min_age_ms: u64, batch: u16, }

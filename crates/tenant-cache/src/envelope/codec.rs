@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 use super::audit::Refusals;
 use super::wire::take;
 use super::{Content, Decoded, EncodeError, Envelope, Place, Unusable, gzip, place, wire};
+use crate::coherence::Stamp;
 use crate::registry::Operation;
 use crate::settings::CacheSettings;
-use crate::stamp::Stamp;
 
 const VERSION: u8 = 2;
 const IS_GZIP: u8 = 1;

@@ -37,7 +37,7 @@ pub(crate) use codec::Codec;
 pub use codec::SealingKeyMissing;
 pub(crate) use place::Place;
 
-use crate::stamp::Stamp;
+use crate::coherence::Stamp;
 
 /// A value with what it depends on. Stored instants are of whole milliseconds, rounded down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,13 @@ pub(crate) struct Envelope {
     pub(crate) load_cost: Duration,
     pub(crate) etag: Arc<str>,
     pub(crate) content: Content,
+}
+
+impl Envelope {
+    /// Whether it says that there is nothing. A body is JSON, which is never empty.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.content.identity.is_empty()
+    }
 }
 
 /// The bytes of an answer in the forms in which callers take it.

@@ -15,7 +15,7 @@ use bytes::{Buf as _, Bytes};
 use time::OffsetDateTime;
 
 use super::{Content, EncodeError, Envelope, Unusable, gzip};
-use crate::stamp::Stamp;
+use crate::coherence::Stamp;
 
 const FIXED_BYTES: usize = 33;
 

@@ -58,6 +58,7 @@ impl Accounts {
         self.evictions
     }
 
+    #[cfg(test)]
     pub(super) fn usage(&self) -> Vec<(OrgId, Usage)> {
         self.tenants.iter().map(|(org, queues)| (OrgId::clone(org), usage(queues))).collect()
     }
@@ -129,6 +130,7 @@ impl Accounts {
     }
 
     /// Takes out so many entries of a tenant, whichever they are.
+    #[cfg(test)]
     pub(super) fn close_some(&mut self, org: &OrgId, entries: usize) -> Vec<Arc<Card>> {
         let close =
             |queues: &mut Queues| (0..entries).map_while(|_| queues.pop(|_| false)).collect();

@@ -149,7 +149,7 @@ const fn shard_of(hash: u64) -> usize {
 
 /// The number of this thread, in the order in which threads first ask.
 #[inline]
-pub(super) fn thread_number() -> usize {
+pub(crate) fn thread_number() -> usize {
     const UNKNOWN: usize = usize::MAX;
     thread_local! {
         static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };

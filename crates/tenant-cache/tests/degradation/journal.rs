@@ -339,8 +339,11 @@ async fn what_is_pending_is_not_asked_for_and_the_end_of_the_outage_is_noticed_a
     let provider = Failover::new();
     let recording = Arc::new(RecordingRedis::new(Arc::clone(&provider) as Arc<dyn RedisProvider>));
     let faulty = Arc::new(FaultyRedis::new(Arc::clone(&recording) as Arc<dyn RedisProvider>));
-    let cache =
-        TenantCache::new(Arc::clone(&faulty) as _, Arc::new(SystemClock), CacheSettings::default());
+    let cache = TenantCache::new(
+        Arc::clone(&faulty) as _,
+        Arc::new(SystemClock),
+        CacheSettings::default().without_process_level(),
+    );
     let (tenant, neighbour) = (scope("org_a"), scope("org_b"));
     reads(&cache, &tenant, "all", "old").await;
     recording.reset();

@@ -60,7 +60,8 @@ struct Instance {
 
 impl Instance {
     fn on(provider: &Arc<Failover>) -> Self {
-        Self::with(provider, CacheSettings::default(), time::Duration::ZERO)
+        let settings = CacheSettings::default().without_process_level();
+        Self::with(provider, settings, time::Duration::ZERO)
     }
 
     fn with(provider: &Arc<Failover>, settings: CacheSettings, skew: time::Duration) -> Self {

@@ -77,7 +77,8 @@ struct World {
 impl World {
     fn new(seed: u64) -> Arc<Self> {
         let provider = Failover::with_latency(LATENCY, seed);
-        let settings = CacheSettings { lease: LEASE, ..CacheSettings::default() };
+        let settings =
+            CacheSettings { lease: LEASE, process_lease: LEASE, ..CacheSettings::default() };
         let skews = [time::Duration::ZERO, time::Duration::seconds(-2)];
         Arc::new(Self {
             instances: skews.map(|skew| Instance::with(&provider, settings, skew)),

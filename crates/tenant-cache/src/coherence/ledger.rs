@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tenancy::{OrgId, TenantScope};
 
-use crate::invalidation::Target;
+use super::target::Target;
 
 /// How much a ledger tells apart.
 #[derive(Clone, Copy, Debug)]

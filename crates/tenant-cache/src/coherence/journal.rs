@@ -3,21 +3,19 @@
 //! Two ledgers. *Pending*: generations whose replacement failed, or may have been lost since. While
 //! one of them stands, no value that depends on it is taken from the provider. *Finished*: those
 //! replaced lately. The provider may lose what it has acknowledged (a failover), which it tells by
-//! raising [`RedisProvider::interruptions`]; whoever notices first moves the finished ones to the
+//! raising [`Interruptions::count`]; whoever notices first moves the finished ones to the
 //! pending ones, before anything that the provider answered since is believed.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
 use std::time::Duration;
 
-use redis_provider::{RedisError, RedisProvider};
 use tenancy::TenantScope;
 use tokio::time::Instant;
 
-use crate::generation::Dependencies;
-use crate::invalidation::{Progress, Target};
-use crate::ledger::{Bounds, Ledger, Line};
+use super::ledger::{Bounds, Ledger, Line};
+use super::target::Target;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, locked};
 
 /// How long an acknowledged stamp may still be lost: well above what replicas are behind.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -32,9 +30,15 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 /// tenant as a whole is the better answer.
 const BOUNDS: Bounds = Bounds { targets: 64, tenants: 2_000 };
 
+/// Who knows how often the provider may have lost what it had acknowledged.
+pub(crate) trait Interruptions: fmt::Debug + Send + Sync {
+    /// Raised before the first answer that may come from a state without such a write.
+    fn count(&self) -> u64;
+}
+
 #[derive(Debug)]
 pub(crate) struct Journal {
-    provider: Arc<dyn RedisProvider>,
+    provider: Arc<dyn Interruptions>,
     /// How long after an interruption nothing is believed, so that other instances, too, have the
     /// time to repeat what they had finished.
     settling_time: Duration,
@@ -86,8 +90,8 @@ pub(crate) struct JournalFigures {
 }
 
 impl Journal {
-    pub(crate) fn new(provider: Arc<dyn RedisProvider>, settling_time: Duration) -> Self {
-        let handled = AtomicU64::new(provider.interruptions());
+    pub(crate) fn new(provider: Arc<dyn Interruptions>, settling_time: Duration) -> Self {
+        let handled = AtomicU64::new(provider.count());
         Self {
             provider,
             settling_time,
@@ -111,9 +115,8 @@ impl Journal {
 
     /// Whether a value that depends on these may not be taken from the provider, so that asking
     /// would be in vain.
-    pub(crate) fn blocks(&self, scope: &TenantScope, dependencies: &Dependencies) -> bool {
-        !self.is_quiet.load(Ordering::Acquire)
-            && self.lock().pending.concerns(scope, dependencies.keys())
+    pub(crate) fn blocks(&self, scope: &TenantScope, dependencies: &[String]) -> bool {
+        !self.is_quiet.load(Ordering::Acquire) && self.lock().pending.concerns(scope, dependencies)
     }
 
     /// Whether what the provider has just answered may be believed, when it was asked at `asked_at`.
@@ -122,7 +125,7 @@ impl Journal {
     pub(crate) fn trusts(
         &self,
         scope: &TenantScope,
-        dependencies: &Dependencies,
+        dependencies: &[String],
         asked_at: Handled,
     ) -> bool {
         self.notice_interruptions();
@@ -136,7 +139,12 @@ impl Journal {
         self.settle(&mut state);
         is_recent
             && state.settling == Settling::Over
-            && !state.pending.concerns(scope, dependencies.keys())
+            && !state.pending.concerns(scope, dependencies)
+    }
+
+    /// How often the provider may have lost something, as it says.
+    pub(super) fn interruptions(&self) -> u64 {
+        self.provider.count()
     }
 
     /// How far interruptions have been acted on; to be noted before the provider is asked.
@@ -146,12 +154,12 @@ impl Journal {
 
     /// Makes what was finished lately pending again, if the provider may have lost it.
     pub(crate) fn notice_interruptions(&self) {
-        if self.provider.interruptions() == self.handled.load(Ordering::Acquire) {
+        if self.provider.count() == self.handled.load(Ordering::Acquire) {
             return;
         }
         let mut state = self.lock();
         // Under the lock, so that counts are acted on in the order in which they rise.
-        let interruptions = self.provider.interruptions();
+        let interruptions = self.provider.count();
         if interruptions == self.handled.load(Ordering::Acquire) {
             return;
         }
@@ -177,7 +185,7 @@ impl Journal {
     /// Begins to replace generations. Whatever is not [finished](Attempt::finish) is recorded,
     /// even if the caller goes away.
     pub(crate) fn begin(&self, scope: &TenantScope, targets: BTreeSet<Target>) -> Attempt<'_> {
-        let interruptions = self.provider.interruptions();
+        let interruptions = self.provider.count();
         Attempt { journal: self, scope: scope.clone(), open: targets, interruptions }
     }
 
@@ -196,7 +204,7 @@ impl Journal {
             state.finished.insert(line.scope.as_ref(), line.target.clone(), now);
         }
         // Only now: an interruption from here on finds them among the finished ones.
-        if done.is_empty() || self.provider.interruptions() != interruptions {
+        if done.is_empty() || self.provider.count() != interruptions {
             return;
         }
         for line in lines.iter().filter(|line| done.contains(&line.target)) {
@@ -279,7 +287,7 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 
@@ -309,36 +317,36 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    pub(crate) fn targets(&self) -> Vec<Target> {
-        self.open.iter().cloned().collect()
-    }
-
-    /// Ends the attempt; what is not done is recorded before the caller learns of it.
+    /// Ends the attempt with what was replaced; the rest is recorded before the caller learns of it.
+    /// Answers whether all of it is known to be done.
     ///
     /// If the provider was interrupted meanwhile, nothing is known to be done.
-    pub(crate) fn finish(mut self, progress: Progress) -> Result<(), RedisError> {
+    pub(crate) fn finish(mut self, done: &[Target]) -> Finish {
         let now = Instant::now();
         let mut state = self.journal.lock();
-        for target in &progress.done {
+        for target in done {
             state.finished.insert(Some(&self.scope), target.clone(), now);
         }
         drop(state);
         // Only now: an interruption from here on finds them among the finished ones.
-        if self.journal.provider.interruptions() != self.interruptions {
-            return Err(progress.error.unwrap_or_else(|| {
-                RedisError::Unavailable("it was interrupted during an invalidation".to_owned())
-            }));
+        if self.journal.provider.count() != self.interruptions {
+            return Finish::Interrupted;
         }
-        for target in &progress.done {
+        for target in done {
             self.open.remove(target);
         }
-        if self.open.is_empty() {
-            return Ok(());
-        }
-        Err(progress.error.unwrap_or_else(|| {
-            RedisError::Protocol("an answer to an invalidation is missing".to_owned())
-        }))
+        if self.open.is_empty() { Finish::Done } else { Finish::Open }
     }
+}
+
+/// How an attempt to replace generations ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    Done,
+    /// Some were not, or are not known to be.
+    Open,
+    /// The provider may have lost what it acknowledged.
+    Interrupted,
 }
 
 impl Drop for Attempt<'_> {

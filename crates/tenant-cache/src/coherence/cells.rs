@@ -1,0 +1,193 @@
+//! What this process knows of generations, and for how long it may rely on it.
+//!
+//! A cell stands for one generation. It holds the stamp that was last seen and the instant at which
+//! the provider was asked for it: for the length of the lease from then on the stamp is taken for
+//! the one in force without asking again. Whoever may have changed the generation drops the lease:
+//! this process before and after it replaces the stamp, a message of another process, and a gap in
+//! the messages, which drops all.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::moment::{Moment, Timeline};
+use super::stamp::Stamp;
+use super::target::Target;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock, locked, reading, writing};
+
+/// Cells beyond which those are forgotten that nothing in process depends on.
+const MANY: usize = 65_536;
+
+/// No lease.
+const NEVER: u64 = 0;
+
+/// One generation in the eyes of this process.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    /// Rises whenever the stamp changes, so that a reader compares one number.
+    version: AtomicU64,
+    /// When the provider was asked for the stamp; [`NEVER`] without a lease.
+    leased_from: AtomicU64,
+    /// Rises whenever somebody may have changed the generation. What was asked for under another
+    /// fence is not believed.
+    fence: AtomicU64,
+    stamp: Mutex<Option<Stamp>>,
+}
+
+impl Cell {
+    fn new() -> Self {
+        Self {
+            version: AtomicU64::new(0),
+            leased_from: AtomicU64::new(NEVER),
+            fence: AtomicU64::new(0),
+            stamp: Mutex::new(None),
+        }
+    }
+
+    /// The fence, to be read before the provider is asked.
+    pub(crate) fn fence(&self) -> Fence {
+        Fence(self.fence.load(Ordering::SeqCst))
+    }
+
+    /// Somebody may have changed the generation, or is about to.
+    pub(crate) fn drop_lease(&self) {
+        let _stamp = locked(&self.stamp);
+        self.fence.fetch_add(1, Ordering::SeqCst);
+        self.leased_from.store(NEVER, Ordering::SeqCst);
+    }
+
+    /// Takes note of the stamp that the provider answered when it was asked at `asked_at`, under
+    /// `fence`. Too late an answer changes nothing.
+    pub(super) fn learn(&self, stamp: Stamp, asked_at: Moment, fence: Fence) {
+        let mut known = locked(&self.stamp);
+        if self.fence.load(Ordering::SeqCst) != fence.0 {
+            return;
+        }
+        if *known != Some(stamp) {
+            // Of two answers to questions that overlapped nobody knows which is the newer one.
+            if self.leased_from.load(Ordering::SeqCst) > asked_at.nanos() {
+                return;
+            }
+            *known = Some(stamp);
+            self.version.fetch_add(1, Ordering::SeqCst);
+            self.leased_from.store(asked_at.nanos(), Ordering::SeqCst);
+            return;
+        }
+        self.leased_from.fetch_max(asked_at.nanos(), Ordering::SeqCst);
+    }
+
+    /// The number by which a value that was sealed with `stamp` tells that it is still the one;
+    /// none if another stamp has been seen since.
+    fn bind(&self, stamp: Stamp) -> Option<u64> {
+        let known = locked(&self.stamp);
+        (*known == Some(stamp)).then(|| self.version.load(Ordering::SeqCst))
+    }
+}
+
+/// What stood in a cell when the provider was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fence(u64);
+
+/// A dependency of a value that is kept in process.
+#[derive(Clone, Debug)]
+pub(crate) struct Bond {
+    cell: Arc<Cell>,
+    version: u64,
+}
+
+impl Bond {
+    /// Ties a value in process to the stamps that it was sealed with; none if one of them is known
+    /// to be replaced.
+    pub(crate) fn all(sealed: &[(Arc<Cell>, Stamp)]) -> Option<Box<[Self]>> {
+        let bond = |(cell, stamp): &(Arc<Cell>, Stamp)| {
+            let version = cell.bind(*stamp)?;
+            Some(Self { cell: Arc::clone(cell), version })
+        };
+        sealed.iter().map(bond).collect()
+    }
+
+    /// Whether no other stamp has been seen since, leased or not.
+    pub(crate) fn may_hold(&self) -> bool {
+        self.cell.version.load(Ordering::SeqCst) == self.version
+    }
+}
+
+/// Every generation that this process has met lately.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    lease: u64,
+    timeline: Timeline,
+    /// Leases from before this instant are over: messages may have been lost.
+    cleared_at: AtomicU64,
+    table: RwLock<HashMap<Box<str>, Arc<Cell>>>,
+}
+
+impl Cells {
+    /// `lease` is how long a stamp is relied on without asking; zero relies on none.
+    pub(crate) fn new(lease: Duration, timeline: Timeline) -> Self {
+        Self {
+            lease: u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX),
+            timeline,
+            cleared_at: AtomicU64::new(NEVER),
+            table: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.timeline.now()
+    }
+
+    /// The cell of the generation that lives under `key`.
+    pub(crate) fn cell(&self, key: &str) -> Arc<Cell> {
+        if let Some(cell) = self.known(key) {
+            return cell;
+        }
+        let mut table = writing(&self.table);
+        if table.len() >= MANY {
+            self.forget_unused(&mut table);
+        }
+        Arc::clone(table.entry(key.into()).or_insert_with(|| Arc::new(Cell::new())))
+    }
+
+    /// The same, if this process has met it.
+    pub(crate) fn known(&self, key: &str) -> Option<Arc<Cell>> {
+        reading(&self.table).get(key).map(Arc::clone)
+    }
+
+    /// Ends the leases of what is being replaced.
+    pub(super) fn drop_leases_of(&self, targets: &[Target]) {
+        for target in targets {
+            if let Some(cell) = self.known(&target.key) {
+                cell.drop_lease();
+            }
+        }
+    }
+
+    /// Ends every lease: what was asked before this instant is relied on no more.
+    pub(crate) fn drop_leases(&self) {
+        self.cleared_at.fetch_max(self.now().nanos(), Ordering::SeqCst);
+    }
+
+    /// The stamp in force, if it may be relied on without asking.
+    pub(crate) fn leased(&self, cell: &Cell) -> Option<Stamp> {
+        // Under the lock, because the lease must be that of this very stamp.
+        let stamp = locked(&cell.stamp);
+        stamp.filter(|_| self.is_leased(cell, self.now()))
+    }
+
+    /// Whether the value with these bonds is current, for all that this process may rely on.
+    pub(crate) fn holds(&self, bonds: &[Bond], now: Moment) -> bool {
+        // In this order: who sees the lease of a later stamp sees the later version.
+        bonds.iter().all(|bond| self.is_leased(&bond.cell, now) && bond.may_hold())
+    }
+
+    fn is_leased(&self, cell: &Cell, now: Moment) -> bool {
+        let from = cell.leased_from.load(Ordering::SeqCst);
+        from > self.cleared_at.load(Ordering::SeqCst)
+            && now.nanos().saturating_sub(from) < self.lease
+    }
+
+    fn forget_unused(&self, table: &mut HashMap<Box<str>, Arc<Cell>>) {
+        let now = self.now();
+        table.retain(|_, cell| Arc::strong_count(cell) > 1 || self.is_leased(cell, now));
+    }
+}

@@ -1,0 +1,125 @@
+//! One load at a time across instances: a lock in the provider, with a deadline.
+//!
+//! It saves work and guards nothing: whoever cannot have it, or has waited for long enough, loads.
+//! What is loaded is guarded by generations, whoever loads it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis_provider::{Script, SetOptions};
+use sha2::{Digest, Sha256};
+use tenancy::TenantScope;
+use tokio::time::Instant;
+
+use crate::cache::{Inner, TenantCache};
+use crate::coherence::Stamp;
+use crate::envelope::{Envelope, Place};
+
+/// How long the provider may take to say whose turn it is: a slow one is not waited for.
+const GRACE: Duration = Duration::from_millis(50);
+/// How long a waiter goes on before it loads by itself.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between looks: short at first, because most loads are.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LAST_LOOK: Duration = Duration::from_millis(80);
+
+/// The right to load a value, until it is given back or its time is over.
+#[derive(Debug)]
+pub(crate) struct LoadLease {
+    key: String,
+    token: Bytes,
+}
+
+/// Who loads.
+pub(crate) enum Turn {
+    /// This instance; with a lease, if one could be had.
+    Ours(Option<LoadLease>),
+    /// Another one did meanwhile, under the same generations.
+    Theirs(Arc<Envelope>),
+}
+
+impl TenantCache {
+    /// Takes the lease for a load, or waits for what its holder stores.
+    pub(crate) async fn take_turn(
+        &self,
+        scope: &TenantScope,
+        place: &Place<'_>,
+        generations: &[Stamp],
+    ) -> Turn {
+        let Inner { provider, settings, .. } = &**self.shared();
+        let key = lease_key(scope, place, generations);
+        let token = Bytes::copy_from_slice(&rand::random::<u128>().to_be_bytes());
+        let give_up = Instant::now() + PATIENCE;
+        let mut look = FIRST_LOOK;
+        // Longer than its holder may take, so that nobody else begins while it is at work.
+        let ttl = settings.load_queue_timeout + settings.load_timeout;
+        loop {
+            let options = SetOptions::with_ttl(ttl).if_absent();
+            let taking = provider.set(&key, token.clone(), options);
+            match tokio::time::timeout(GRACE, taking).await {
+                Ok(Ok(true)) => return Turn::Ours(Some(LoadLease { key, token })),
+                Ok(Ok(false)) if Instant::now() < give_up => {}
+                // Nobody is to wait because the provider is away.
+                Ok(Ok(false) | Err(_)) => return Turn::Ours(None),
+                // It may have been taken; if so, it is given back.
+                Err(_slow) => return Turn::Ours(Some(LoadLease { key, token })),
+            }
+            match self.await_theirs(place, &key, generations, give_up, &mut look).await {
+                Some(envelope) => return Turn::Theirs(envelope),
+                None if Instant::now() < give_up => {}
+                None => return Turn::Ours(None),
+            }
+        }
+    }
+
+    /// Looks for the value until it is there, or the lease is gone without it.
+    async fn await_theirs(
+        &self,
+        place: &Place<'_>,
+        lease: &str,
+        generations: &[Stamp],
+        give_up: Instant,
+        look: &mut Duration,
+    ) -> Option<Arc<Envelope>> {
+        let Inner { provider, .. } = &**self.shared();
+        while Instant::now() < give_up {
+            tokio::time::sleep(look.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+            *look = (*look * 2).min(LAST_LOOK);
+            let mut found = provider.get_many(&[place.key.as_str(), lease]).await.ok()?;
+            let is_held = found.pop().flatten().is_some();
+            let value = found.pop().flatten();
+            let envelope = value.and_then(|value| self.usable(place, value, generations));
+            if envelope.is_some() {
+                return envelope;
+            }
+            if !is_held {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Gives the lease back, if it is still ours.
+    pub(crate) async fn end_turn(&self, lease: LoadLease) {
+        let Inner { provider, .. } = &**self.shared();
+        let LoadLease { key, token } = lease;
+        let given_back = provider.evaluate(Script::DeleteIfEquals, &[key.as_str()], &[token]).await;
+        if let Err(error) = given_back {
+            tracing::debug!(%error, "a load's lease ends by itself");
+        }
+    }
+}
+
+/// In the slot of the value. Those who know of other invalidations do not wait for each other.
+fn lease_key(scope: &TenantScope, place: &Place<'_>, generations: &[Stamp]) -> String {
+    let mut digest = Sha256::new();
+    digest.update(place.key.as_str());
+    for generation in generations {
+        digest.update(generation.as_bytes());
+    }
+    let digest: [u8; 32] = digest.finalize().into();
+    let (half, _) = digest.split_at(16);
+    let number = half.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    scope.lease_key(place.operation.feature(), number)
+}

@@ -84,6 +84,6 @@ pub use redis_provider::{
     RedisError, ServerInfo,
 };
 pub use registry::{Class, Operation, Policy};
-pub use sealing::{InvalidKeyRing, KeyRing};
+pub use sealing::KeyRing;
 pub use settings::CacheSettings;
 pub use statistics::{CacheHealth, CacheStatistics, OperationStatistics};

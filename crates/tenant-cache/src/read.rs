@@ -90,10 +90,11 @@ impl TenantCache {
         let Answered { value, stamps, .. } = answered;
         let complete: Option<Vec<Stamp>> = stamps.iter().copied().collect();
         if let (Some(value), Some(generations)) = (value, complete)
-            && let Some(envelope) = self.decoded(&place, value)
-            && envelope.generations == generations
+            && let Some(decoded) = self.shared().codec.accept(&place, value)
+            && decoded.envelope.generations == generations
         {
-            let envelope = Arc::new(envelope);
+            self.reseal(place, &decoded);
+            let envelope = Arc::new(decoded.envelope);
             let read = self.judge(&place, &envelope);
             if matches!(read, Read::Answer { .. }) {
                 self.keep_in_process(&place, envelope, cells);

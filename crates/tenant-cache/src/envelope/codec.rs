@@ -5,6 +5,7 @@ use sealing::{KeyRing, OpenError};
 use sha2::{Digest as _, Sha256};
 
 use super::audit::Refusals;
+use super::reseal::Resealing;
 use super::wire::take;
 use super::{Content, Decoded, EncodeError, Envelope, Place, Unusable, gzip, place, wire};
 use crate::coherence::Stamp;
@@ -37,6 +38,7 @@ pub(crate) struct Codec {
     ring: Option<KeyRing>,
     max_value_bytes: usize,
     pub(super) refusals: Refusals,
+    pub(super) resealing: Resealing,
 }
 
 impl Codec {
@@ -62,8 +64,12 @@ impl Codec {
 
     /// Without a key, values of sealed operations are not stored at all.
     pub(crate) fn unchecked(ring: Option<KeyRing>, settings: &CacheSettings) -> Self {
-        let max_value_bytes = settings.max_value_bytes;
-        Self { ring, max_value_bytes, refusals: Refusals::default() }
+        Self {
+            ring,
+            max_value_bytes: settings.max_value_bytes,
+            refusals: Refusals::default(),
+            resealing: Resealing::default(),
+        }
     }
 
     /// The forms of a body in which it is kept and served.

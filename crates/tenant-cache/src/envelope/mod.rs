@@ -21,6 +21,7 @@ mod audit;
 mod codec;
 mod gzip;
 mod place;
+mod reseal;
 mod wire;
 
 #[cfg(test)]

@@ -42,10 +42,19 @@ impl CommonHeaders {
         }
         if is_private {
             default(CACHE_CONTROL, "private, no-store");
-            default(VARY, "Cookie, Authorization");
+            vary_by_person(headers);
         }
         if let Ok(value) = HeaderValue::from_str(request_id) {
             headers.insert(X_REQUEST_ID, value);
         }
     }
+}
+
+/// Private answers depend on who asks, whatever else they depend on.
+fn vary_by_person(headers: &mut HeaderMap) {
+    const WHO_ASKS: &str = "Cookie, Authorization";
+    let others = headers.get(VARY).and_then(|value| value.to_str().ok());
+    let all = others.map(|others| HeaderValue::from_str(&format!("{others}, {WHO_ASKS}")));
+    let all = all.and_then(Result::ok).unwrap_or(HeaderValue::from_static(WHO_ASKS));
+    headers.insert(VARY, all);
 }

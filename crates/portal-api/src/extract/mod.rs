@@ -6,6 +6,7 @@ mod idempotency_key;
 mod path;
 mod preconditions;
 mod query;
+mod read_headers;
 mod strict_json;
 
 pub(crate) use body::{BodyLimits, Json, JsonBody, MergePatch, OptionalJson};
@@ -14,6 +15,7 @@ pub(crate) use idempotency_key::IdempotencyKey;
 pub(crate) use path::JobPath;
 pub(crate) use preconditions::{EntityTag, IfMatch, IfNoneMatch};
 pub(crate) use query::{NoQuery, Pairs, refused_parameters};
+pub(crate) use read_headers::ReadHeaders;
 
 /// Whether `text` holds characters that no field of ours may hold. Line breaks and tabs count
 /// unless `allow_breaks`.

@@ -30,6 +30,11 @@ impl EntityTag {
         Self(text.to_owned())
     }
 
+    /// The tag of the same representation under a content coding: its bytes are others.
+    pub(crate) fn of_coding(&self, coding: &str) -> Self {
+        Self(format!("{}-{coding}\"", self.0.trim_end_matches('"')))
+    }
+
     /// The tag as headers carry it.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -245,5 +250,13 @@ mod tests {
         for other in ["\"3\"", "\"3-abce\""] {
             assert!(!if_none_match(other).has(&current), "{other}");
         }
+    }
+
+    #[test]
+    fn a_coded_representation_has_a_tag_of_its_own_and_the_same_version() {
+        let coded = EntityTag::of_version(3, "abcd").of_coding("gzip");
+        assert_eq!(coded.as_str(), "\"3-abcd-gzip\"");
+        assert!(!if_none_match("\"3-abcd\"").has(&coded));
+        assert!(if_match(coded.as_str()).unwrap().check(3).is_ok());
     }
 }

@@ -10,7 +10,7 @@ use super::query::{append_filter, parse_filter};
 use super::read::{Read, Representation, read_through};
 use crate::auth::JobsRead;
 use crate::error::ApiError;
-use crate::extract::{EntityTag, Gated, IfNoneMatch, NoQuery};
+use crate::extract::{EntityTag, Gated, NoQuery, ReadHeaders};
 use crate::state::PortalState;
 
 /// The jobs that the caller sees, in figures.
@@ -20,10 +20,10 @@ use crate::state::PortalState;
 )]
 pub(crate) async fn get_overview(
     state: web::Data<PortalState>,
-    Gated(access, (if_none_match, _)): Gated<JobsRead, (IfNoneMatch, NoQuery)>,
+    Gated(access, (headers, _)): Gated<JobsRead, (ReadHeaders, NoQuery)>,
 ) -> Result<HttpResponse, ApiError> {
     let answer = read_overview(&state, &access.scope, access.view).await?;
-    Ok(respond(&answer, &if_none_match))
+    Ok(respond(&answer, &headers))
 }
 
 /// The figures of the jobs in `view`.
@@ -52,12 +52,12 @@ pub(super) async fn read_overview(
 )]
 pub(crate) async fn get_facets(
     state: web::Data<PortalState>,
-    Gated(access, if_none_match): Gated<JobsRead, IfNoneMatch>,
+    Gated(access, headers): Gated<JobsRead, ReadHeaders>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = request.query_string();
     let answer = read_facets(&state, &access.scope, access.view, query).await?;
-    Ok(respond(&answer, &if_none_match))
+    Ok(respond(&answer, &headers))
 }
 
 /// The facets of the jobs in `view`, under the filters of a query string.
@@ -81,7 +81,6 @@ pub(super) async fn read_facets(
     answer.await?.ok_or_else(ApiError::not_found)
 }
 
-fn respond(answer: &CachedAnswer, if_none_match: &IfNoneMatch) -> HttpResponse {
-    let (tag, body) = (EntityTag::quoted(&answer.etag), answer.body.clone());
-    Representation { answer, tag, body, next: None }.respond(if_none_match)
+fn respond(answer: &CachedAnswer, headers: &ReadHeaders) -> HttpResponse {
+    Representation::whole(answer, EntityTag::quoted(&answer.etag)).respond(headers)
 }

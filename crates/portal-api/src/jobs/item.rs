@@ -9,7 +9,7 @@ use tenant_cache::{Loaded, Operation};
 use super::read::{Read, Representation, job_tag, read_through};
 use crate::auth::JobsRead;
 use crate::error::ApiError;
-use crate::extract::{Gated, IfNoneMatch, JobPath, NoQuery};
+use crate::extract::{Gated, JobPath, NoQuery, ReadHeaders};
 use crate::state::PortalState;
 
 /// The part of a job that its tag is made from.
@@ -28,7 +28,7 @@ struct VersionOnly {
 )]
 pub(crate) async fn get_job(
     state: web::Data<PortalState>,
-    Gated(access, (id, if_none_match, _)): Gated<JobsRead, (JobPath, IfNoneMatch, NoQuery)>,
+    Gated(access, (id, headers, _)): Gated<JobsRead, (JobPath, ReadHeaders, NoQuery)>,
 ) -> Result<HttpResponse, ApiError> {
     let (id, view) = (id.0, access.view);
     let read = Read {
@@ -54,6 +54,5 @@ pub(crate) async fn get_job(
     let VersionOnly { version } =
         serde_json::from_slice(&answer.body).map_err(ApiError::internal)?;
     let tag = job_tag(version, &answer.etag);
-    let body = answer.body.clone();
-    Ok(Representation { answer: &answer, tag, body, next: None }.respond(&if_none_match))
+    Ok(Representation::whole(&answer, tag).respond(&headers))
 }

@@ -1,7 +1,6 @@
 //! `GET /api/jobs`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use employer_store::TenantTx;
 use employer_store::jobs::{JobCursor, JobQuery, count_jobs, list_jobs as list_in_store};
 use tenancy::{JobView, TenantKey, TenantScope};
@@ -15,7 +14,7 @@ use super::view::{JobsPage, PageInfo, next_cursor, project};
 use super::{FilterParameters, PageParameters};
 use crate::auth::JobsRead;
 use crate::error::ApiError;
-use crate::extract::{EntityTag, Gated, IfNoneMatch, Pairs};
+use crate::extract::{EntityTag, Gated, Pairs, ReadHeaders};
 use crate::state::PortalState;
 
 /// Lists and searches jobs.
@@ -30,15 +29,15 @@ use crate::state::PortalState;
 )]
 pub(crate) async fn list_jobs(
     state: web::Data<PortalState>,
-    Gated(access, if_none_match): Gated<JobsRead, IfNoneMatch>,
+    Gated(access, headers): Gated<JobsRead, ReadHeaders>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ListQuery::parse(request.query_string(), &state.settings.limits)?;
     let answer = read_page(&state, &access.scope, access.view, &query).await?;
     let next = next_cursor(&answer.body).map_err(ApiError::internal)?;
     let next = next.map(|cursor| next_page(request.query_string(), &cursor));
-    let (body, tag) = wanted_part(&answer, query.fields.as_deref())?;
-    Ok(Representation { answer: &answer, tag, body, next }.respond(&if_none_match))
+    let part = wanted_part(&answer, query.fields.as_deref())?;
+    Ok(Representation { next, ..part }.respond(&headers))
 }
 
 /// A page of the jobs in `view`.
@@ -137,17 +136,17 @@ impl Page {
     }
 }
 
-/// What the caller wants of the page, and its tag.
-fn wanted_part(
-    answer: &CachedAnswer,
+/// What the caller wants of the page.
+fn wanted_part<'a>(
+    answer: &'a CachedAnswer,
     fields: Option<&[&str]>,
-) -> Result<(Bytes, EntityTag), ApiError> {
+) -> Result<Representation<'a>, ApiError> {
     let Some(fields) = fields else {
-        return Ok((answer.body.clone(), EntityTag::quoted(&answer.etag)));
+        return Ok(Representation::whole(answer, EntityTag::quoted(&answer.etag)));
     };
     let body = project(&answer.body, fields).map_err(ApiError::internal)?;
     let tag = EntityTag::quoted(&format!("\"{}\"", hash_of(&body)));
-    Ok((Bytes::from(body), tag))
+    Ok(Representation { answer, tag, body: body.into(), gzip: None, next: None })
 }
 
 /// Where the next page is: the same question, with the cursor instead of a place.

@@ -3,7 +3,9 @@
 use std::future::Future;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LINK};
+use actix_web::http::header::{
+    AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, LINK, VARY,
+};
 use bytes::Bytes;
 use employer_store::{StoreError, TenantTx};
 use serde::Serialize;
@@ -12,11 +14,14 @@ use tenancy::{Tag, TenantKey, TenantScope};
 use tenant_cache::{CacheError, CachedAnswer, Loaded, Operation};
 
 use crate::error::ApiError;
-use crate::extract::{EntityTag, IfNoneMatch};
+use crate::extract::{EntityTag, ReadHeaders};
 use crate::state::PortalState;
 
 /// Hexadecimal digits of a body's hash within a job's tag.
 const JOB_HASH_DIGITS: usize = 16;
+
+/// The name of the content coding.
+const GZIP: &str = "gzip";
 
 /// Why an answer could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -74,31 +79,50 @@ pub(super) struct Representation<'a> {
     pub(super) tag: EntityTag,
     /// What is sent: the answer's body, or a part of it.
     pub(super) body: Bytes,
+    /// The same in gzip, where there is such a form.
+    pub(super) gzip: Option<Bytes>,
     /// Where the next page is.
     pub(super) next: Option<String>,
 }
 
-impl Representation<'_> {
-    /// The answer: 304 where the caller has this representation already.
-    pub(super) fn respond(self, if_none_match: &IfNoneMatch) -> HttpResponse {
-        let mut response = if if_none_match.has(&self.tag) {
-            HttpResponse::NotModified()
-        } else {
-            HttpResponse::Ok()
+impl<'a> Representation<'a> {
+    /// The answer as it is in the cache, under its tag there or one of its own.
+    pub(super) fn whole(answer: &'a CachedAnswer, tag: EntityTag) -> Self {
+        Self { answer, tag, body: answer.body.clone(), gzip: answer.gzip.clone(), next: None }
+    }
+
+    /// The answer, in the form that the caller prefers: 304 where the caller has it already in
+    /// either form.
+    pub(super) fn respond(self, headers: &ReadHeaders) -> HttpResponse {
+        let gzip = self.gzip.filter(|_| headers.takes_gzip);
+        let coded_tag = self.tag.of_coding(GZIP);
+        let tags = if gzip.is_some() { [coded_tag, self.tag] } else { [self.tag, coded_tag] };
+        // A cache updates what it has under the tag that it reads; so that is the one it named.
+        let known = tags.iter().find(|tag| headers.if_none_match.has(tag));
+        let mut response = match known {
+            Some(_) => HttpResponse::NotModified(),
+            None => HttpResponse::Ok(),
         };
         // The browser may keep it for its own user, and has to ask each time whether it is current.
         response.insert_header((CACHE_CONTROL, HeaderValue::from_static("private, no-cache")));
-        response.insert_header((ETAG, self.tag.as_str()));
+        response.insert_header((VARY, HeaderValue::from_static("Accept-Encoding")));
+        response.insert_header((ETAG, known.unwrap_or(&tags[0]).as_str()));
         response.insert_header(("X-Cache", self.answer.outcome.as_str()));
         response.insert_header((AGE, self.answer.age.as_secs().to_string()));
         if let Some(next) = self.next {
             response.insert_header((LINK, format!("<{next}>; rel=\"next\"")));
         }
-        if if_none_match.has(&self.tag) {
+        if known.is_some() {
             return response.finish();
         }
         response.insert_header((CONTENT_TYPE, "application/json"));
-        response.body(self.body)
+        match gzip {
+            Some(gzip) => {
+                response.insert_header((CONTENT_ENCODING, HeaderValue::from_static(GZIP)));
+                response.body(gzip)
+            }
+            None => response.body(self.body),
+        }
     }
 }
 
@@ -120,6 +144,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use actix_web::body::to_bytes;
     use actix_web::test::TestRequest;
     use actix_web::{FromRequest as _, ResponseError as _};
     use tenant_cache::Outcome;
@@ -136,20 +161,66 @@ mod tests {
         }
     }
 
-    async fn respond(if_none_match: Option<&str>) -> HttpResponse {
-        let mut request = TestRequest::get();
-        if let Some(tags) = if_none_match {
+    /// An answer with a `gzip` form, if told to; `accepted` and `known` are what the caller says.
+    async fn respond_in(
+        gzip: Option<&'static [u8]>,
+        accepted: &str,
+        known: Option<&str>,
+    ) -> HttpResponse {
+        let mut request = TestRequest::get().insert_header(("Accept-Encoding", accepted));
+        if let Some(tags) = known {
             request = request.insert_header(("If-None-Match", tags));
         }
-        let if_none_match = IfNoneMatch::extract(&request.to_http_request()).await.unwrap();
-        let answer = answer();
-        Representation {
-            tag: job_tag(7, &answer.etag),
-            body: answer.body.clone(),
-            next: Some("/api/jobs?cursor=x".to_owned()),
-            answer: &answer,
+        let headers = ReadHeaders::extract(&request.to_http_request()).await.unwrap();
+        let answer = CachedAnswer { gzip: gzip.map(Bytes::from_static), ..answer() };
+        let next = Some("/api/jobs?cursor=x".to_owned());
+        let whole = Representation::whole(&answer, job_tag(7, &answer.etag));
+        Representation { next, ..whole }.respond(&headers)
+    }
+
+    async fn respond(if_none_match: Option<&str>) -> HttpResponse {
+        respond_in(None, "gzip", if_none_match).await
+    }
+
+    fn header<'a>(response: &'a HttpResponse, name: &str) -> &'a str {
+        response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[actix_web::test]
+    async fn who_takes_gzip_is_given_the_kept_form_under_a_tag_of_its_own() {
+        let response = respond_in(Some(b"gzip form"), "br, gzip", None).await;
+        assert_eq!(header(&response, "content-encoding"), "gzip");
+        assert_eq!(header(&response, "vary"), "Accept-Encoding");
+        assert_eq!(header(&response, "etag"), "\"7-44136fa355b3678a-gzip\"");
+        assert_eq!(header(&response, "content-type"), "application/json");
+        assert_eq!(to_bytes(response.into_body()).await.unwrap(), "gzip form");
+
+        for (gzip, accepted) in [(Some(&b"gzip form"[..]), "br"), (None, "gzip")] {
+            let response = respond_in(gzip, accepted, None).await;
+            assert_eq!(header(&response, "content-encoding"), "");
+            assert_eq!(header(&response, "vary"), "Accept-Encoding", "it might have been another");
+            assert_eq!(header(&response, "etag"), "\"7-44136fa355b3678a\"");
+            assert_eq!(to_bytes(response.into_body()).await.unwrap(), "{}");
         }
-        .respond(&if_none_match)
+    }
+
+    #[actix_web::test]
+    async fn either_form_spares_the_other() {
+        let (plain, coded) = ("\"7-44136fa355b3678a\"", "\"7-44136fa355b3678a-gzip\"");
+        for accepted in ["gzip", "identity"] {
+            for known in [plain, coded] {
+                let response = respond_in(Some(b"gzip form"), accepted, Some(known)).await;
+                assert_eq!(response.status(), 304, "{accepted} {known}");
+                assert_eq!(header(&response, "etag"), known, "the one that the caller has");
+                assert_eq!(header(&response, "vary"), "Accept-Encoding");
+                assert_eq!(header(&response, "content-encoding"), "");
+            }
+        }
+        let any = respond_in(Some(b"gzip form"), "gzip", Some("*")).await;
+        assert_eq!((any.status().as_u16(), header(&any, "etag")), (304, coded));
+        let other =
+            respond_in(Some(b"gzip form"), "gzip", Some("\"6-44136fa355b3678a-gzip\"")).await;
+        assert_eq!(other.status(), 200);
     }
 
     #[actix_web::test]

@@ -30,8 +30,18 @@ enum Command {
     /// Connect to the configured Redis, try and time all that the portal asks of it, and say what
     /// to do about what is wrong.
     RedisCheck(commands::RedisCheckArguments),
+    /// Look after the cache.
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Print the `OpenAPI` document.
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum CacheCommand {
+    /// Make a new key for what the cache encrypts, and say how to put it in the place of the old
+    /// one. Changes nothing by itself.
+    RotateKeys,
 }
 
 /// Runs the command that was asked for; faults go to standard error, one cause a line.
@@ -51,6 +61,7 @@ pub(crate) fn run(variables: &Variables) -> ExitCode {
         Command::Seed(seed) => commands::seed(variables, &seed),
         Command::CheckConfig => commands::check_config(variables),
         Command::RedisCheck(check) => commands::redis_check(variables, check),
+        Command::Cache(CacheCommand::RotateKeys) => commands::rotate_keys(variables),
         Command::Openapi => commands::openapi(),
     };
     match outcome {

@@ -59,11 +59,13 @@ pub(crate) async fn build(
         .map_err(|error| CommandError::Database(APPLICATION, error))?;
     let worker_db = WorkerDb::connect_lazily(&settings.worker_database)
         .map_err(|error| CommandError::Database(WORKER, error))?;
-    let cache = TenantCache::new(
+    let cache = TenantCache::with_keys(
         Arc::clone(&provider),
         Arc::clone(&clock),
         cache_settings(&settings.tuning),
-    );
+        settings.cache_keys.clone(),
+    )
+    .map_err(CommandError::CacheKeys)?;
     cache
         .joins(Backplane::spawn(Arc::clone(&provider), &[tenant_cache::TOPIC]))
         .map_err(|error| CommandError::Redis(error.to_string()))?;

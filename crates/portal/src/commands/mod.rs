@@ -1,5 +1,6 @@
 //! What the command line can ask for.
 
+mod cache;
 mod check;
 mod data;
 mod redis_check;
@@ -7,6 +8,7 @@ mod serve;
 
 use std::io::Write;
 
+pub(crate) use cache::rotate_keys;
 pub(crate) use check::{check_config, openapi};
 pub(crate) use data::{SeedArguments, migrate, seed};
 pub(crate) use redis_check::{RedisCheckArguments, redis_check};
@@ -35,6 +37,10 @@ pub(crate) enum CommandError {
     Redis(String),
     #[error("the Redis service did not pass: {0}")]
     RedisCheck(String),
+    #[error("CACHE_ENCRYPTION_KEYS is not set")]
+    CacheKeys(#[source] tenant_cache::SealingKeyMissing),
+    #[error("a key could not be made")]
+    FreshKey(#[source] sealing::SealError),
     #[error("the client for the identity provider could not be made")]
     IdentityProvider(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the server failed")]

@@ -2,9 +2,35 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sealing::KeyRing;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
+use tenant_cache::Operation;
 
 use super::faults::Faults;
+use super::variables::Variables;
+
+/// The variable that holds the keys of the cache.
+pub(crate) const CACHE_KEYS: &str = "CACHE_ENCRYPTION_KEYS";
+
+/// The keys that seal what `operations` put into the cache; needed only where one of them is sealed.
+pub(super) fn find_cache_keys(
+    operations: &[Operation],
+    variables: &Variables,
+    faults: &mut Faults,
+) -> Option<KeyRing> {
+    let Some(text) = variables.find_secret(CACHE_KEYS, faults) else {
+        let sealed = operations.iter().find(|operation| operation.policy().class.is_sealed())?;
+        let (feature, name) = (sealed.feature(), sealed.name());
+        let meaning = format!(
+            "id:base64,…, 32 bytes each, newest first: what the cache keeps of {feature}:{name} is \
+             encrypted with them (`portal cache rotate-keys` makes one)"
+        );
+        return faults.missing(CACHE_KEYS, &meaning);
+    };
+    KeyRing::parse(&text)
+        .inspect_err(|fault| faults.add(CACHE_KEYS, format!("cannot be used: {fault}")))
+        .ok()
+}
 
 /// Reads a key ring whose keys have exactly `N` bytes; answers the newest key.
 ///

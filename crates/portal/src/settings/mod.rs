@@ -14,10 +14,13 @@ use std::time::Duration;
 
 use employer_store::{DatabaseSettings, check_address};
 use portal_api::metrics::MetricsAccess;
+use sealing::KeyRing;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
+use tenant_cache::Operation;
 use url::Url;
 
 pub(crate) use faults::InvalidSettings;
+pub(crate) use keys::CACHE_KEYS;
 pub(crate) use redis::{RedisSettings, Service};
 pub(crate) use tuning::{LogFormat, Telemetry, Tuning};
 pub(crate) use variables::Variables;
@@ -45,6 +48,8 @@ pub(crate) struct Settings {
     /// Signs cookies and cursors.
     pub(crate) session_key: SecretBox<[u8; 64]>,
     pub(crate) metrics: MetricsAccess,
+    /// Seal what the cache keeps of sensitive values.
+    pub(crate) cache_keys: Option<KeyRing>,
     pub(crate) tuning: Tuning,
 }
 
@@ -90,6 +95,7 @@ impl Settings {
             })
             .and_then(|text| keys::newest_key::<64>("SESSION_KEYS", &text, faults));
         let metrics = read_metrics_access(variables, strictness, faults);
+        let cache_keys = keys::find_cache_keys(&Operation::ALL, variables, faults);
         let tuning = tuning?;
         let pool = |url, max_connections| pool(url, max_connections, &tuning);
         Some(Self {
@@ -102,6 +108,7 @@ impl Settings {
             identity_provider: identity_provider?,
             session_key: session_key?,
             metrics: metrics?,
+            cache_keys,
             tuning,
         })
     }
@@ -133,6 +140,13 @@ impl OwnerSettings {
             _ => Err(InvalidSettings(faults)),
         }
     }
+}
+
+/// The keys of the cache alone, for `portal cache rotate-keys`; `None` where there are none yet.
+pub(crate) fn load_cache_keys(variables: &Variables) -> Result<Option<KeyRing>, InvalidSettings> {
+    let mut faults = Faults::default();
+    let keys = keys::find_cache_keys(&[], variables, &mut faults);
+    if faults.is_empty() { Ok(keys) } else { Err(InvalidSettings(faults)) }
 }
 
 impl RedisSettings {

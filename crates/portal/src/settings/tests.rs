@@ -5,6 +5,8 @@ use super::*;
 const KEY_64: &str =
     "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
 
+const KEY_32: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
 fn development<const N: usize>(more: [(&str, &str); N]) -> Variables {
     let mut variables = vec![
         ("DATABASE_URL", "postgres://portal_app:app-secret@127.0.0.1/portal"),
@@ -82,6 +84,7 @@ fn every_fault_is_named_and_told_at_once() {
 
 #[test]
 fn wrong_settings_name_the_variable_and_the_remedy() {
+    let two_of_a_name = format!("{KEY_32},{KEY_32}");
     let table: &[(&str, &str, &str)] = &[
         ("PORTAL_ENV", "prod", "development, staging, production"),
         ("PORTAL_BASE_URL", "http://portal.example.com", "https://"),
@@ -90,6 +93,10 @@ fn wrong_settings_name_the_variable_and_the_remedy() {
         ("AUTH0_ISSUER_BASE_URL", "not a url", "not a URL"),
         ("SESSION_KEYS", "k1", "id:base64"),
         ("SESSION_KEYS", "k1:AAAA", "64 bytes"),
+        ("CACHE_ENCRYPTION_KEYS", "k1", "entry 1 is not id:base64"),
+        ("CACHE_ENCRYPTION_KEYS", "k 1:AAAA", "an id is 1 to 16"),
+        ("CACHE_ENCRYPTION_KEYS", "k1:AAAA", "openssl rand -base64 32"),
+        ("CACHE_ENCRYPTION_KEYS", &two_of_a_name, "entry 2 has the id of an earlier one"),
         ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "soon", "integer"),
         ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "0", "least"),
         ("PORTAL__CACHE__LOAD_TIMEOUT_MS", "-1", "least"),
@@ -114,7 +121,30 @@ fn wrong_settings_name_the_variable_and_the_remedy() {
     for (name, value, remedy) in table {
         let faults = faults_of([(*name, *value)]);
         assert!(faults.contains(remedy), "{name}={value} says: {faults}");
+        assert!(faults.contains(name), "{name}={value} says: {faults}");
     }
+}
+
+#[test]
+fn the_cache_needs_keys_where_something_is_sealed() {
+    let settings = Settings::load(&development([("CACHE_ENCRYPTION_KEYS", KEY_32)])).unwrap();
+    assert_eq!(settings.cache_keys.as_ref().map(KeyRing::newest_id), Some("k1"));
+    assert!(!format!("{settings:?}").contains("AAAAAAAA"));
+    assert!(Settings::load(&development([])).unwrap().cache_keys.is_none());
+
+    let mut faults = Faults::default();
+    let operations = [Operation::JobsList, Operation::SealedProbe];
+    assert!(keys::find_cache_keys(&operations, &development([]), &mut faults).is_none());
+    let faults = InvalidSettings(faults).to_string();
+    for part in
+        ["CACHE_ENCRYPTION_KEYS is not set", "search:sealed-probe", "portal cache rotate-keys"]
+    {
+        assert!(faults.contains(part), "{faults}");
+    }
+    let mut faults = Faults::default();
+    let variables = development([("CACHE_ENCRYPTION_KEYS", KEY_32)]);
+    assert!(keys::find_cache_keys(&operations, &variables, &mut faults).is_some());
+    assert!(faults.is_empty());
 }
 
 #[test]

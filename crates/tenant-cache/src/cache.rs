@@ -187,7 +187,8 @@ impl TenantCache {
             Boarding::Pilot(pilot) => {
                 let landing = pilot.landing();
                 let cells = dependencies.cells().to_vec();
-                self.depart(Job { pilot, scope: scope.clone(), operation, cells, tries }, load);
+                let (scope, made_since) = (scope.clone(), None);
+                self.depart(Job { pilot, scope, operation, cells, made_since, tries }, load);
                 (self.wait(landing, spare.is_some()).await, outcome)
             }
         };
@@ -220,7 +221,8 @@ impl TenantCache {
     {
         if let Boarding::Pilot(pilot) = self.inner.flights.board(flight) {
             let cells = dependencies.cells().to_vec();
-            self.depart(Job { pilot, scope: scope.clone(), operation, cells, tries }, load);
+            let (scope, made_since) = (scope.clone(), Some(self.inner.clock.now()));
+            self.depart(Job { pilot, scope, operation, cells, made_since, tries }, load);
         }
     }
 

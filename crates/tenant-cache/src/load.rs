@@ -19,7 +19,7 @@ use crate::envelope::{Codec, Content, EncodeError, Envelope, Place};
 use crate::flight::{Basis, FlightError, Pilot};
 use crate::freshness;
 use crate::kept::answer_of;
-use crate::load_lease::Turn;
+use crate::load_lease::{Turn, Wanted};
 use crate::registry::Operation;
 
 /// Largest share of its time to live by which a value expires early, so that what was stored
@@ -41,6 +41,8 @@ pub(crate) struct Job {
     pub(crate) operation: Operation,
     /// Those of the generations that it is loaded under.
     pub(crate) cells: Vec<Arc<Cell>>,
+    /// Set where a value is there already, and a newer one is wanted.
+    pub(crate) made_since: Option<OffsetDateTime>,
     /// Invalidations of the tenant that had been tried when the load was asked for.
     pub(crate) tries: u64,
 }
@@ -73,9 +75,14 @@ impl TenantCache {
     {
         let cache = self.clone();
         self.shared().tasks.spawn(async move {
+            // A reader may have looked before another's load ended, and boarded after.
+            if let Some(answer) = cache.cached(&job.scope, &job.pilot.key().key) {
+                return job.pilot.land(Ok(Some(answer)));
+            }
             let turn = match &job.pilot.key().basis {
                 Basis::Generations(generations) => {
-                    cache.take_turn(&job.scope, &job.place(), generations).await
+                    let wanted = Wanted { generations, made_since: job.made_since };
+                    cache.take_turn(&job.scope, &job.place(), wanted).await
                 }
                 Basis::Unknown { .. } => Turn::Ours(None),
             };

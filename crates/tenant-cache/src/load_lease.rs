@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis_provider::{Script, SetOptions};
+use redis_provider::{Command, Reply, Script, SetOptions};
 use sha2::{Digest, Sha256};
 use tenancy::TenantScope;
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::cache::{Inner, TenantCache};
@@ -31,6 +32,14 @@ pub(crate) struct LoadLease {
     token: Bytes,
 }
 
+/// What another instance's value must be like to be taken instead of a load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) generations: &'a [Stamp],
+    /// Who loads a value anew wants no older one.
+    pub(crate) made_since: Option<OffsetDateTime>,
+}
+
 /// Who loads.
 pub(crate) enum Turn {
     /// This instance; with a lease, if one could be had.
@@ -45,27 +54,47 @@ impl TenantCache {
         &self,
         scope: &TenantScope,
         place: &Place<'_>,
-        generations: &[Stamp],
+        wanted: Wanted<'_>,
     ) -> Turn {
         let Inner { provider, settings, .. } = &**self.shared();
-        let key = lease_key(scope, place, generations);
+        let key = lease_key(scope, place, wanted.generations);
         let token = Bytes::copy_from_slice(&rand::random::<u128>().to_be_bytes());
         let give_up = Instant::now() + PATIENCE;
         let mut look = FIRST_LOOK;
         // Longer than its holder may take, so that nobody else begins while it is at work.
         let ttl = settings.load_queue_timeout + settings.load_timeout;
         loop {
+            // In one round trip, and in this order: whoever held the lease before has stored the
+            // value before giving it back.
             let options = SetOptions::with_ttl(ttl).if_absent();
-            let taking = provider.set(&key, token.clone(), options);
-            match tokio::time::timeout(GRACE, taking).await {
-                Ok(Ok(true)) => return Turn::Ours(Some(LoadLease { key, token })),
-                Ok(Ok(false)) if Instant::now() < give_up => {}
-                // Nobody is to wait because the provider is away.
-                Ok(Ok(false) | Err(_)) => return Turn::Ours(None),
-                // It may have been taken; if so, it is given back.
-                Err(_slow) => return Turn::Ours(Some(LoadLease { key, token })),
+            let commands = vec![
+                Command::Set(key.clone(), token.clone(), options),
+                Command::Get(place.key.as_str().to_owned()),
+            ];
+            let ours = || LoadLease { key: key.clone(), token: token.clone() };
+            let answered = tokio::time::timeout(GRACE, provider.pipeline(commands)).await;
+            // A slow answer may have taken it; if so, it is given back.
+            let Ok(answered) = answered else { return Turn::Ours(Some(ours())) };
+            let mut replies = answered.unwrap_or_default().into_iter();
+            // Nobody is to wait because the provider is away.
+            let (Some(Ok(Reply::Applied(is_ours))), Some(Ok(Reply::Value(value)))) =
+                (replies.next(), replies.next())
+            else {
+                return Turn::Ours(None);
+            };
+            if let Some(envelope) = value.and_then(|value| self.usable(place, value, wanted)) {
+                if is_ours {
+                    self.end_turn(ours()).await;
+                }
+                return Turn::Theirs(envelope);
             }
-            match self.await_theirs(place, &key, generations, give_up, &mut look).await {
+            if is_ours {
+                return Turn::Ours(Some(ours()));
+            }
+            if Instant::now() >= give_up {
+                return Turn::Ours(None);
+            }
+            match self.await_theirs(place, &key, wanted, give_up, &mut look).await {
                 Some(envelope) => return Turn::Theirs(envelope),
                 None if Instant::now() < give_up => {}
                 None => return Turn::Ours(None),
@@ -78,7 +107,7 @@ impl TenantCache {
         &self,
         place: &Place<'_>,
         lease: &str,
-        generations: &[Stamp],
+        wanted: Wanted<'_>,
         give_up: Instant,
         look: &mut Duration,
     ) -> Option<Arc<Envelope>> {
@@ -89,7 +118,7 @@ impl TenantCache {
             let mut found = provider.get_many(&[place.key.as_str(), lease]).await.ok()?;
             let is_held = found.pop().flatten().is_some();
             let value = found.pop().flatten();
-            let envelope = value.and_then(|value| self.usable(place, value, generations));
+            let envelope = value.and_then(|value| self.usable(place, value, wanted));
             if envelope.is_some() {
                 return envelope;
             }

@@ -13,6 +13,7 @@ use crate::envelope::{Envelope, Place};
 use crate::freshness::{Freshness, age, freshness};
 use crate::generation::Dependencies;
 use crate::kept::answer_of;
+use crate::load_lease::Wanted;
 
 /// What is known of a key.
 pub(crate) enum Read {
@@ -182,16 +183,18 @@ impl TenantCache {
         }
     }
 
-    /// What another instance has stored, if it was made under these generations.
+    /// What another instance has stored, if it is what is wanted.
     pub(crate) fn usable(
         &self,
         place: &Place<'_>,
         value: Bytes,
-        generations: &[Stamp],
+        wanted: Wanted<'_>,
     ) -> Option<Arc<Envelope>> {
-        let envelope = self.decoded(place, value)?;
-        let is_good =
-            envelope.generations == generations && self.shared().clock.now() < envelope.expires_at;
+        // What is refused here was refused and counted when it was read.
+        let envelope = self.shared().codec.decode(place, value).ok()?.envelope;
+        let is_good = envelope.generations == wanted.generations
+            && wanted.made_since.is_none_or(|since| envelope.created_at >= since)
+            && self.shared().clock.now() < envelope.expires_at;
         is_good.then(|| Arc::new(envelope))
     }
 

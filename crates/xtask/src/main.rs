@@ -73,8 +73,9 @@ Developer commands of Employer Portal
         --port PORT        the portal's port (default 8080)
 
   cargo xtask test [ARGUMENTS FOR NEXTEST...]
-      Starts private, throw-away servers, runs every test but the fault drills, leaves nothing running: all tests once,
-      then those that must hold on each Redis again on each. With arguments only the tests they
+      Starts private, throw-away servers, runs every test, leaves nothing running:
+      all tests once, then those that must hold on each Redis again on each, then the fault
+      drills. With arguments only the tests they
       select run, for instance: cargo xtask test -p tenancy key
       UPSTASH_TEST_URL and UPSTASH_TEST_TOKEN name a real Upstash database for the tests of that.
 

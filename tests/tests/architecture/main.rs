@@ -183,7 +183,9 @@ fn scopes_are_made_in_few_places_and_each_is_known() {
         .filter(|path| {
             let text = std::fs::read_to_string(path).unwrap();
             // Unit tests may have a file of their own: `mod tests;` behind `#[cfg(test)]`.
-            let is_test = path.to_string_lossy().contains("/tests/") || path.ends_with("tests.rs");
+            let place = path.to_string_lossy();
+            let is_test = ["/tests/", "/benches/"].iter().any(|part| place.contains(part))
+                || path.ends_with("tests.rs");
             let product = text.split("#[cfg(test)]").next().unwrap_or_default();
             let makes_one = |line: &str| {
                 line.contains("TenantScope::from_verified(") && !line.trim_start().starts_with("//")

@@ -1,18 +1,10 @@
-//! What threads share, by names that a model checker can stand in for.
+//! What threads share, by names for which a model checker has its own: `tests/model` compiles
+//! `coherence` with those.
 
-#[cfg(not(shuttle))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicBool, AtomicU64, Ordering},
 };
-
-#[cfg(shuttle)]
-pub(crate) use shuttle::sync::{
-    Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-};
-#[cfg(shuttle)]
-pub(crate) use std::sync::PoisonError;
 
 /// What a thread that panicked left behind is whole: each change is made in one step.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

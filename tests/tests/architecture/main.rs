@@ -63,7 +63,14 @@ const FENCED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that no rule of the product binds: they are never linked into it.
-const EXEMPT: &[&str] = &["dev-auth0", "dev-redis-cluster", "dev-upstash", "xtask", "portal-tests"];
+const EXEMPT: &[&str] = &[
+    "dev-auth0",
+    "dev-redis-cluster",
+    "dev-upstash",
+    "xtask",
+    "portal-model-tests",
+    "portal-tests",
+];
 
 fn uses(package: &Package) -> BTreeSet<String> {
     package

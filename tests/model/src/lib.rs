@@ -8,7 +8,6 @@
 #![expect(
     dead_code,
     unused_imports,
-    clippy::unwrap_used,
     reason = "a part of another crate, of which the model uses what reads and writes use"
 )]
 

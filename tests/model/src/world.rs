@@ -16,6 +16,7 @@ const KEYS: [&str; 2] = ["tenant", "list"];
 const LEASE: Duration = Duration::from_secs(3_600);
 
 /// What a run does, and what it does wrong.
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule that holds or does not")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rules {
     /// Calls that replace stamps fail now and then, whether they were carried out or not.
@@ -30,10 +31,13 @@ pub(crate) struct Rules {
     pub(crate) ignores_messages: bool,
 }
 
+/// A version of the row, under the stamps that it was loaded under.
+type Value = (Vec<Stamp>, u64);
+
 #[derive(Clone, Debug, Default)]
 struct Held {
     stamps: HashMap<String, Stamp>,
-    value: Option<(Vec<Stamp>, u64)>,
+    value: Option<Value>,
 }
 
 #[derive(Debug)]
@@ -50,7 +54,7 @@ impl Interruptions for Redis {
 }
 
 impl Redis {
-    fn read(&self) -> (Option<(Vec<Stamp>, u64)>, Vec<Option<Stamp>>) {
+    fn read(&self) -> (Option<Value>, Vec<Option<Stamp>>) {
         let held = locked(&self.held);
         (held.value.clone(), KEYS.iter().map(|key| held.stamps.get(*key).copied()).collect())
     }

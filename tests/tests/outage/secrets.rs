@@ -1,6 +1,8 @@
 //! Nothing secret is told while people sign in, work and sign out and Redis fails meanwhile: the
 //! log at its most talkative and every answer are searched.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests report by panicking, as tests do")]
+
 use std::time::Duration;
 
 use dev_redis_cluster::OwnCluster;
@@ -38,7 +40,7 @@ impl Search {
     }
 
     /// What a browser holds may be told to that browser alone, so answers are not searched for it.
-    fn ends(mut self, log: String, browsers: &[&Browser]) {
+    fn ends(mut self, log: &str, browsers: &[&Browser]) {
         for text in &self.texts {
             self.finds_none(text);
         }
@@ -52,7 +54,7 @@ impl Search {
             self.keeps(browser.csrf_token().unwrap());
         }
         assert!(log.contains("TRACE"), "the log says everything");
-        self.finds_none(&log);
+        self.finds_none(log);
     }
 
     fn finds_none(&self, text: &str) {
@@ -131,15 +133,19 @@ async fn nothing_secret_is_told_while_a_cluster_fails() {
     search.keeps_password_of(&cluster.url());
     let browser = works(&portal, &tenant, &mut search).await;
     let primaries = cluster.primaries();
-    primaries.iter().for_each(|node| cluster.pause(*node));
+    for node in &primaries {
+        cluster.pause(*node);
+    }
     asks_until(&mut search, &browser, 503).await;
-    primaries.iter().for_each(|node| cluster.resume(*node));
+    for node in &primaries {
+        cluster.resume(*node);
+    }
     asks_until(&mut search, &browser, 200).await;
     for primary in cluster.primaries() {
         cluster.kill_connections(primary);
     }
     asks_until(&mut search, &browser, 200).await;
-    search.ends(portal.log(), &[&browser]);
+    search.ends(&portal.log(), &[&browser]);
 }
 
 #[tokio::test]
@@ -154,5 +160,5 @@ async fn nothing_secret_is_told_while_a_rest_service_fails() {
         upstash.is_mended().await;
         asks_until(&mut search, &browser, 200).await;
     }
-    search.ends(portal.log(), &[&browser]);
+    search.ends(&portal.log(), &[&browser]);
 }

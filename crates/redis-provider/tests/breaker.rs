@@ -26,9 +26,9 @@ impl Bench {
         Self::over(FaultyRedis::new)
     }
 
-    fn over(faulty: impl FnOnce(Arc<dyn RedisProvider>) -> FaultyRedis) -> Self {
+    fn over(wrap: impl FnOnce(Arc<dyn RedisProvider>) -> FaultyRedis) -> Self {
         let memory = Arc::new(MemoryProvider::new(MemorySettings::default()));
-        let faults = Arc::new(faulty(memory));
+        let faults = Arc::new(wrap(memory));
         let sent = Arc::new(RecordingRedis::new(Arc::clone(&faults) as Arc<dyn RedisProvider>));
         let inner = Arc::clone(&sent) as Arc<dyn RedisProvider>;
         let provider = Arc::new(CircuitBreaker::new(inner, &BreakerSettings::default()));

@@ -196,6 +196,9 @@ pub enum Script {
     /// Answers the stamp in force afterwards: the new one where it was written, or the old one
     /// where its time part is not less, so that the caller can make a newer one.
     AdvanceStamp,
+    /// The same, and the new stamp is followed by the one that it replaces, the first 32 bytes of
+    /// what was there, so that readers can tell what was in force until now.
+    AdvanceStampSoftly,
     /// Deletes a key only while it holds an expected value: the release of a lock.
     ///
     /// One key; argument: the expected value. Answers `1` or `0`.
@@ -204,7 +207,7 @@ pub enum Script {
 
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 2] = [Self::AdvanceStamp, Self::DeleteIfEquals];
+    pub const ALL: [Self; 3] = [Self::AdvanceStamp, Self::AdvanceStampSoftly, Self::DeleteIfEquals];
 }
 
 /// What a script answers.

@@ -13,8 +13,15 @@ use crate::port::{Script, ScriptReply};
 /// Bytes of a stamp that carry its time.
 const STAMP_TIME_BYTES: usize = 16;
 
+/// Bytes of a stamp.
+const STAMP_BYTES: usize = 32;
+
+/// The text of a script that writes `$record` where the new stamp is later than the one in force.
 /// Lua's own `<` compares strings by the server's locale, hence the loop over bytes.
-const ADVANCE_STAMP: &str = "\
+macro_rules! advance_stamp {
+    ($record:literal) => {
+        concat!(
+            "\
 local old = redis.call('GET', KEYS[1])
 local new = ARGV[1]
 if old then
@@ -31,12 +38,22 @@ if old then
     return old
   end
 end
+local record = ",
+            $record,
+            "
 if ARGV[2] == '0' then
-  redis.call('SET', KEYS[1], new)
+  redis.call('SET', KEYS[1], record)
 else
-  redis.call('SET', KEYS[1], new, 'PX', ARGV[2])
+  redis.call('SET', KEYS[1], record, 'PX', ARGV[2])
 end
-return new";
+return new"
+        )
+    };
+}
+
+const ADVANCE_STAMP: &str = advance_stamp!("new");
+
+const ADVANCE_STAMP_SOFTLY: &str = advance_stamp!("new .. string.sub(old or '', 1, 32)");
 
 const DELETE_IF_EQUALS: &str = "\
 if redis.call('GET', KEYS[1]) == ARGV[1] then
@@ -49,13 +66,14 @@ impl Script {
     pub const fn lua(self) -> &'static str {
         match self {
             Self::AdvanceStamp => ADVANCE_STAMP,
+            Self::AdvanceStampSoftly => ADVANCE_STAMP_SOFTLY,
             Self::DeleteIfEquals => DELETE_IF_EQUALS,
         }
     }
 
     const fn argument_count(self) -> usize {
         match self {
-            Self::AdvanceStamp => 2,
+            Self::AdvanceStamp | Self::AdvanceStampSoftly => 2,
             Self::DeleteIfEquals => 1,
         }
     }
@@ -90,7 +108,7 @@ pub(crate) fn check<K: AsRef<str>>(
         )));
     }
     arguments.iter().try_for_each(check_value)?;
-    if let (Script::AdvanceStamp, [_, ttl]) = (script, arguments) {
+    if let (Script::AdvanceStamp | Script::AdvanceStampSoftly, [_, ttl]) = (script, arguments) {
         parse_ttl(ttl)?;
     }
     Ok(())
@@ -103,11 +121,16 @@ pub(crate) fn run_twin(
     arguments: &[Bytes],
 ) -> Result<(Effect, ScriptReply), RedisError> {
     match (script, arguments) {
-        (Script::AdvanceStamp, [new, ttl]) => {
+        (Script::AdvanceStamp | Script::AdvanceStampSoftly, [new, ttl]) => {
             let ttl = parse_ttl(ttl)?;
             match current {
                 Some(old) if stamp_time(old) >= stamp_time(new) => {
                     Ok((Effect::Keep, ScriptReply::Bytes(old.clone())))
+                }
+                Some(old) if script == Script::AdvanceStampSoftly => {
+                    let old = old.get(..STAMP_BYTES).unwrap_or(old);
+                    let record = Bytes::from([new, old].concat());
+                    Ok((Effect::Write(record, ttl), ScriptReply::Bytes(new.clone())))
                 }
                 _ => Ok((Effect::Write(new.clone(), ttl), ScriptReply::Bytes(new.clone()))),
             }
@@ -162,6 +185,25 @@ mod tests {
     fn stamps_of_the_same_time_keep_the_first() {
         let (first, second) = ("0000000000000001-a", "0000000000000001-b");
         assert_eq!(advance(Some(first), second), (Effect::Keep, ScriptReply::Bytes(stamp(first))));
+    }
+
+    #[test]
+    fn a_soft_advance_keeps_the_stamp_that_it_replaces_and_no_earlier_one() {
+        let stamps: Vec<String> = (1..=3).map(|time| format!("{time:032}")).collect();
+        let softly = |current: Option<&str>, new: &str| {
+            let arguments = [stamp(new), stamp("5")];
+            let current = current.map(stamp);
+            run_twin(Script::AdvanceStampSoftly, current.as_ref(), &arguments).unwrap()
+        };
+        let ttl = Some(Duration::from_millis(5));
+        assert_eq!(softly(None, &stamps[0]).0, Effect::Write(stamp(&stamps[0]), ttl));
+        let second = format!("{}{}", stamps[1], stamps[0]);
+        let (effect, reply) = softly(Some(&stamps[0]), &stamps[1]);
+        assert_eq!(effect, Effect::Write(stamp(&second), ttl));
+        assert_eq!(reply, ScriptReply::Bytes(stamp(&stamps[1])));
+        let third = format!("{}{}", stamps[2], stamps[1]);
+        assert_eq!(softly(Some(&second), &stamps[2]).0, Effect::Write(stamp(&third), ttl));
+        assert_eq!(softly(Some(&third), &stamps[1]).0, Effect::Keep);
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub(crate) mod keys;
 
 use std::collections::BTreeSet;
 
-use redis_provider::{Circuits, Cost, MethodReport, RedisError, ScanCursor, ServerInfo};
+use redis_provider::{Circuits, Cost, MethodReport, RedisError, ScanCursor, Script, ServerInfo};
 use tenancy::{Feature, TenantScope};
 
 use crate::cache::{Inner, TenantCache};
@@ -23,6 +23,10 @@ pub enum PurgeMode {
     /// They are never served again.
     #[default]
     Hard,
+    /// They are served, as stale ones, until somebody has loaded them anew, which their first
+    /// reader sets off; at most for the time that they had left. A second soft purge drops what the
+    /// first one kept, and so does any event. What may never be stale is dropped.
+    Soft,
 }
 
 /// What a purge has done.
@@ -74,8 +78,8 @@ impl TenantCache {
     /// Drops groups of the scope's tenant. One command for each group, whatever its size.
     ///
     /// When this answers `Ok`, nothing that was stored or begun before is served any more by any
-    /// instance. When it fails, that is so for this one, and it is repeated as
-    /// [`invalidate`](Self::invalidate) is.
+    /// instance; after a [soft](PurgeMode::Soft) one, not as current. When it fails, that is so for this one, and it is repeated as
+    /// [`invalidate`](Self::invalidate) is, and then nothing is kept.
     ///
     /// # Errors
     ///
@@ -86,13 +90,16 @@ impl TenantCache {
         targets: &BTreeSet<PurgeTarget>,
         mode: PurgeMode,
     ) -> Result<Purged, RedisError> {
-        let PurgeMode::Hard = mode;
+        let script = match mode {
+            PurgeMode::Hard => Script::AdvanceStamp,
+            PurgeMode::Soft => Script::AdvanceStampSoftly,
+        };
         let groups: Vec<_> = PurgeTarget::without_parts(targets)
             .into_iter()
             .map(|group| (group.generation(scope), group))
             .collect();
         let targets = groups.iter().map(|(target, _)| target.clone()).collect();
-        let replaced = self.replace(scope, targets).await?;
+        let replaced = self.replace(scope, targets, script).await?;
         let dropped = groups.into_iter().filter_map(|(target, group)| {
             let (_, stamp) = replaced.iter().find(|(done, _)| *done == target)?;
             let generation = String::from_utf8_lossy(stamp.as_bytes()).into_owned();

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use redis_provider::{Backplane, Circuits, RedisError, RedisProvider};
+use redis_provider::{Backplane, Circuits, RedisError, RedisProvider, Script};
 use serde::Serialize;
 use tenancy::{Clock, EventKind, Tag, TenantKey, TenantScope};
 use tokio::time::Instant;
@@ -241,7 +241,8 @@ impl TenantCache {
         kind: EventKind,
         subject: Option<Uuid>,
     ) -> Result<(), RedisError> {
-        self.replace(scope, invalidation::targets(scope, kind, subject)).await.map(drop)
+        let targets = invalidation::targets(scope, kind, subject);
+        self.replace(scope, targets, Script::AdvanceStamp).await.map(drop)
     }
 
     /// Replaces generations, and tells the other instances; answers each with its new stamp.
@@ -249,13 +250,15 @@ impl TenantCache {
         &self,
         scope: &TenantScope,
         targets: BTreeSet<Target>,
+        script: Script,
     ) -> Result<Vec<(Target, Stamp)>, RedisError> {
         let Inner { provider, clock, statistics, coherence, tries, .. } = &*self.inner;
         tries.begin(scope.org());
         self.look_after();
         let invalidation = coherence.begin_invalidation(scope, targets);
         let targets = invalidation.targets();
-        let progress = invalidation::replace(provider.as_ref(), clock.as_ref(), targets).await;
+        let (provider, clock) = (provider.as_ref(), clock.as_ref());
+        let progress = invalidation::replace(provider, clock, targets, script).await;
         let finish = invalidation.finish(&progress.done);
         self.tells(&progress.done).await;
         let error = match finish {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redis_provider::{Command, RedisError, RedisProvider, Reply, SetOptions};
 use tenancy::{Clock, Tag, TenantScope, platform_generation_key};
 
-use crate::coherence::{Cell, Cells, Stamp};
+use crate::coherence::{Cell, Cells, Record, Stamp};
 use crate::registry::{LONGEST_TTL, Operation};
 
 /// How often an absent generation is created anew before giving up: each further round means that
@@ -122,7 +122,8 @@ impl Dependencies {
         // Somebody else created these first: theirs count.
         let keys: Vec<&str> = lost.iter().map(|(_, key)| *key).collect();
         for ((index, _), value) in lost.iter().zip(provider.get_many(&keys).await?) {
-            set_at(stamps, *index, value.as_deref().and_then(Stamp::parse));
+            let record = value.as_deref().and_then(Record::parse);
+            set_at(stamps, *index, record.map(|record| record.stamp));
         }
         Ok(())
     }

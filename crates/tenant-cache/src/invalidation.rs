@@ -7,7 +7,7 @@ use redis_provider::{Command, RedisError, RedisProvider, Reply, Script, ScriptRe
 use tenancy::{Clock, EventKind, Tag, TenantScope};
 use uuid::Uuid;
 
-use crate::coherence::{Stamp, Target};
+use crate::coherence::{Record, Stamp, Target};
 use crate::generation::tag_lifetime;
 use crate::registry::Operation;
 
@@ -62,12 +62,13 @@ pub(crate) struct Progress {
 /// Replaces generations, each as far as the service allows: one that fails does not keep the
 /// others from being replaced.
 ///
-/// Every attempt writes a new stamp: repeating one could revive what another invalidation has
+/// `script` is [`Script::AdvanceStamp`], or its soft form. Every attempt writes a new stamp: repeating one could revive what another invalidation has
 /// dropped since.
 pub(crate) async fn replace(
     provider: &dyn RedisProvider,
     clock: &dyn Clock,
     targets: Vec<Target>,
+    script: Script,
 ) -> Progress {
     let mut progress = Progress::default();
     let mut open: Vec<(Target, Option<Stamp>)> =
@@ -76,7 +77,7 @@ pub(crate) async fn replace(
         if open.is_empty() {
             return progress;
         }
-        open = advance(provider, clock, open, &mut progress).await;
+        open = advance(provider, clock, open, script, &mut progress).await;
     }
     if !open.is_empty() {
         let error = || RedisError::Protocol("a generation could not be advanced".to_owned());
@@ -90,6 +91,7 @@ async fn advance(
     provider: &dyn RedisProvider,
     clock: &dyn Clock,
     open: Vec<(Target, Option<Stamp>)>,
+    script: Script,
     progress: &mut Progress,
 ) -> Vec<(Target, Option<Stamp>)> {
     let stamps: Vec<Stamp> =
@@ -100,7 +102,7 @@ async fn advance(
         .map(|((target, _), stamp)| {
             let lifetime = if target.expires { tag_lifetime().as_millis() } else { 0 };
             Command::Evaluate(
-                Script::AdvanceStamp,
+                script,
                 vec![target.key.clone()],
                 vec![stamp.to_bytes(), Bytes::from(lifetime.to_string())],
             )
@@ -121,7 +123,8 @@ async fn advance(
                 progress.stamps.push(stamp);
             }
             Ok(Reply::Script(ScriptReply::Bytes(in_force))) => {
-                still_open.push((target, Stamp::parse(&in_force)));
+                let in_the_way = Record::parse(&in_force).map(|record| record.stamp);
+                still_open.push((target, in_the_way));
             }
             Ok(_) => {
                 let error = RedisError::Protocol("AdvanceStamp answered no stamp".to_owned());

@@ -8,7 +8,7 @@ use tenancy::TenantScope;
 
 use crate::answer::{CachedAnswer, Outcome};
 use crate::cache::{Inner, TenantCache};
-use crate::coherence::{Question, Stamp};
+use crate::coherence::{Cell, Question, Record, Stamp};
 use crate::envelope::{Envelope, Place};
 use crate::freshness::{Freshness, age, freshness};
 use crate::generation::Dependencies;
@@ -92,15 +92,19 @@ impl TenantCache {
         let complete: Option<Vec<Stamp>> = stamps.iter().copied().collect();
         if let (Some(value), Some(generations)) = (value, complete)
             && let Some(decoded) = self.shared().codec.accept(&place, value)
-            && decoded.envelope.generations == generations
         {
-            self.reseal(place, &decoded);
-            let envelope = Arc::new(decoded.envelope);
-            let read = self.judge(&place, &envelope);
-            if matches!(read, Read::Answer { .. }) {
-                self.keep_in_process(&place, envelope, cells);
+            if decoded.envelope.generations == generations {
+                self.reseal(place, &decoded);
+                let envelope = Arc::new(decoded.envelope);
+                let read = self.judge(&place, &envelope);
+                if matches!(read, Read::Answer { .. }) {
+                    self.keep_in_process(&place, envelope, cells);
+                }
+                return Ok(read);
             }
-            return Ok(read);
+            if let Some(read) = self.softened(&place, &decoded.envelope, cells, generations) {
+                return Ok(read);
+            }
         }
         let were_there: Vec<bool> = stamps.iter().map(Option::is_some).collect();
         let generations = dependencies.complete(provider.as_ref(), clock.as_ref(), stamps).await?;
@@ -135,10 +139,13 @@ impl TenantCache {
         let mut found = provider.get_many(&keys).await?.into_iter();
         let value = if place.is_some() { found.next().flatten() } else { None };
         let mut asked = vec![None; stamps.len()];
-        for (stamp, asked) in
-            stamps.iter_mut().zip(&mut asked).filter(|(leased, _)| leased.is_none())
-        {
-            *asked = found.next().flatten().as_deref().and_then(Stamp::parse);
+        let slots = stamps.iter_mut().zip(&mut asked).zip(dependencies.cells());
+        for ((stamp, asked), cell) in slots.filter(|((leased, _), _)| leased.is_none()) {
+            let record = found.next().flatten().as_deref().and_then(Record::parse);
+            if let Some(record) = &record {
+                cell.note(record);
+            }
+            *asked = record.map(|record| record.stamp);
             *stamp = *asked;
         }
         Ok(Answered { value, stamps, asked })
@@ -181,6 +188,31 @@ impl TenantCache {
             Freshness::Spare => Read::Absent { generations, spare: answer(Outcome::Stale) },
             Freshness::Over => Read::Absent { generations, spare: None },
         }
+    }
+
+    /// What is served of a value that a soft purge has dropped, and nothing else; until its time is
+    /// over, or it is loaded anew.
+    fn softened(
+        &self,
+        place: &Place<'_>,
+        envelope: &Envelope,
+        cells: &[Arc<Cell>],
+        generations: Vec<Stamp>,
+    ) -> Option<Read> {
+        let now = self.shared().clock.now();
+        let may_be = place.operation.policy().class.may_be_stale()
+            && now < envelope.expires_at
+            && !envelope.is_nothing()
+            && envelope.generations.len() == generations.len();
+        let is_the_one_before = |((cell, sealed), stamp): ((&Arc<Cell>, &Stamp), &Stamp)| {
+            sealed == stamp || cell.has_softly_replaced(*sealed, *stamp)
+        };
+        let is_softened = may_be
+            && cells.iter().zip(&envelope.generations).zip(&generations).all(is_the_one_before);
+        is_softened.then(|| Read::Answer {
+            answer: Some(answer_of(envelope, Outcome::Stale, age(envelope, now))),
+            refresh: Some(generations),
+        })
     }
 
     /// What another instance has stored, if it is what is wanted.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use redis_provider::Script;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cache::{Inner, TenantCache};
@@ -86,7 +87,11 @@ impl TenantCache {
         for lines in coherence.journal.pending().chunks(BATCH) {
             let replay = coherence.begin_replay(lines);
             let targets = replay.targets.clone();
-            let progress = invalidation::replace(provider.as_ref(), clock.as_ref(), targets).await;
+            // Hard, also where a soft purge failed: it may have been applied, and replacing its
+            // stamp softly would revive what was dropped before.
+            let script = Script::AdvanceStamp;
+            let (provider, clock) = (provider.as_ref(), clock.as_ref());
+            let progress = invalidation::replace(provider, clock, targets, script).await;
             coherence.replayed(lines, &replay, &progress.done);
             self.tells(&progress.done).await;
             if let Some(error) = progress.error {

@@ -1,5 +1,7 @@
 //! `/api/cache`: an admin's view of the cache, and their hands on it.
 
+use std::time::{Duration, Instant};
+
 use portal_tests::client::Browser;
 use portal_tests::job;
 use portal_tests::portal::{Portal, Redis};
@@ -104,6 +106,27 @@ async fn cache_admin_takes_query_parameters_and_reaches_every_instance() {
     assert_eq!(answer["groups"][0]["group"], "jobs:list");
     assert_eq!(outcome(&admin, "/api/jobs").await, "miss");
     assert_eq!(tenant.audited("cache_invalidate").await, 1);
+}
+
+#[tokio::test]
+async fn cache_admin_purges_softly() {
+    let Scene { portal: _portal, admin, .. } = scene(Redis::Memory, &[]).await;
+    for (query, body) in
+        [("?all=true&mode=soft", json!({})), ("", json!({"tag": "list", "mode": "soft"}))]
+    {
+        let _ = admin.get("/api/jobs").await.expect(200);
+        let path = format!("/api/cache/invalidate{query}");
+        let answer = admin.send(admin.request(Method::DELETE, &path).json(&body)).await;
+        let answer = answer.expect(200).json();
+        assert_eq!(answer["mode"], "soft", "{answer}");
+        assert_eq!(outcome(&admin, "/api/jobs").await, "stale", "{query}");
+        // Loaded anew beside the request; nobody can tell when.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while outcome(&admin, "/api/jobs").await != "hit" {
+            assert!(Instant::now() < deadline, "still stale");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 #[tokio::test]

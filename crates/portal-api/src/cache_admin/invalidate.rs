@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
-use tenant_cache::{Estimate, PurgeTarget, Purged};
+use tenant_cache::{Estimate, PurgeMode, PurgeTarget, Purged};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -35,7 +35,8 @@ pub(crate) struct Invalidation {
     /// Everything of your organization.
     #[schema(nullable = false)]
     all: Option<bool>,
-    /// `hard`: never served again.
+    /// `hard`: never served again. `soft`: served with `X-Cache: stale` until somebody has loaded it
+    /// anew, which its next reader sets off.
     #[schema(nullable = false, default = "hard")]
     mode: Option<String>,
     /// Only says what would be dropped.
@@ -48,6 +49,8 @@ pub(crate) struct Invalidation {
 pub(crate) struct Invalidated {
     /// Whether nothing was dropped.
     dry_run: bool,
+    /// `hard` or `soft`.
+    mode: &'static str,
     /// The groups that what was asked for was mapped to.
     groups: Vec<DroppedGroup>,
     /// What would be dropped; for `dry_run`.
@@ -92,7 +95,7 @@ pub(crate) struct EstimateBody {
         ("prefix" = Option<String>, Query, description = "With `feature`: what begins so"),
         ("tag" = Option<String>, Query, description = "An operation, or a kind of thing with id"),
         ("all" = Option<bool>, Query, description = "Everything of your organization"),
-        ("mode" = Option<String>, Query, description = "`hard`"),
+        ("mode" = Option<String>, Query, description = "`hard` or `soft`"),
         ("dry_run" = Option<bool>, Query, description = "Only says what would be dropped"),
     ),
     request_body(content = Option<Invalidation>, content_type = "application/json"),
@@ -125,7 +128,8 @@ async fn purge(
         generation: Some(one.generation),
     });
     let groups = groups.collect();
-    done(selection, Invalidated { dry_run: false, groups, estimate: None, audit_id: None })
+    let mode = mode_of(selection);
+    done(selection, Invalidated { dry_run: false, mode, groups, estimate: None, audit_id: None })
 }
 
 async fn dry_run(
@@ -139,7 +143,15 @@ async fn dry_run(
     let targets = selection.targets.iter();
     let groups = targets.map(|target| DroppedGroup { group: target.to_string(), generation: None });
     let groups = groups.collect();
-    done(selection, Invalidated { dry_run: true, groups, estimate, audit_id: None })
+    let mode = mode_of(selection);
+    done(selection, Invalidated { dry_run: true, mode, groups, estimate, audit_id: None })
+}
+
+const fn mode_of(selection: &Selection) -> &'static str {
+    match selection.mode {
+        PurgeMode::Hard => "hard",
+        PurgeMode::Soft => "soft",
+    }
 }
 
 /// The answer, which is what the trail keeps as well.

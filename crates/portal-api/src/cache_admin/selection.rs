@@ -92,11 +92,7 @@ impl Asked {
         let targets = self.targets(scope, &mut faults);
         let mode = match self.text("mode", &mut faults) {
             None | Some("hard") => PurgeMode::Hard,
-            Some("soft") => {
-                let detail = "values are dropped for good; leave mode out, or say hard";
-                faults.add(self.pointer("mode"), "not_supported", detail);
-                PurgeMode::Hard
-            }
+            Some("soft") => PurgeMode::Soft,
             Some(_) => {
                 faults.add(self.pointer("mode"), "unknown", "hard or soft");
                 PurgeMode::Hard

@@ -48,9 +48,12 @@ impl Program {
 #[derive(Debug)]
 pub(super) struct Programs {
     advance_stamp: Program,
+    advance_stamp_softly: Program,
     delete_if_equals: Program,
     /// `AdvanceStamp` with the stamp after its time to live.
-    pub(super) advance_stamp_last: String,
+    advance_stamp_last: String,
+    /// The same of `AdvanceStampSoftly`.
+    advance_stamp_softly_last: String,
     /// `SET` with the value after its options.
     pub(super) set_value_last: String,
 }
@@ -59,11 +62,10 @@ impl Programs {
     pub(super) fn new() -> Self {
         Self {
             advance_stamp: Program::new(Script::AdvanceStamp),
+            advance_stamp_softly: Program::new(Script::AdvanceStampSoftly),
             delete_if_equals: Program::new(Script::DeleteIfEquals),
-            advance_stamp_last: format!(
-                "{LOCK_KEYS_ONLY}{STAMP_LAST}{}",
-                Script::AdvanceStamp.lua()
-            ),
+            advance_stamp_last: stamp_last(Script::AdvanceStamp),
+            advance_stamp_softly_last: stamp_last(Script::AdvanceStampSoftly),
             set_value_last: format!("{LOCK_KEYS_ONLY}{SET_VALUE_LAST}"),
         }
     }
@@ -71,9 +73,23 @@ impl Programs {
     pub(super) const fn get(&self, script: Script) -> &Program {
         match script {
             Script::AdvanceStamp => &self.advance_stamp,
+            Script::AdvanceStampSoftly => &self.advance_stamp_softly,
             Script::DeleteIfEquals => &self.delete_if_equals,
         }
     }
+
+    /// The text of a script whose stamp comes after its time to live; none of one without a stamp.
+    pub(super) fn stamp_last(&self, script: Script) -> Option<&str> {
+        match script {
+            Script::AdvanceStamp => Some(&self.advance_stamp_last),
+            Script::AdvanceStampSoftly => Some(&self.advance_stamp_softly_last),
+            Script::DeleteIfEquals => None,
+        }
+    }
+}
+
+fn stamp_last(script: Script) -> String {
+    format!("{LOCK_KEYS_ONLY}{STAMP_LAST}{}", script.lua())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -105,8 +121,10 @@ mod tests {
             let program = programs.get(script);
             assert_eq!(program.text.strip_prefix(LOCK_KEYS_ONLY), Some(script.lua()));
             assert_eq!(program.hash.len(), 40);
+            let last = programs.stamp_last(script);
+            assert!(last.is_none_or(|text| text.starts_with(LOCK_KEYS_ONLY)));
+            assert!(last.is_none_or(|text| text.ends_with(script.lua())));
         }
-        assert!(programs.advance_stamp_last.ends_with(Script::AdvanceStamp.lua()));
         assert!(programs.set_value_last.starts_with(LOCK_KEYS_ONLY));
     }
 }

@@ -86,12 +86,12 @@ impl Requests {
         if let Some(encoded) = as_text("EVAL", &program.text, key, arguments) {
             return encoded;
         }
-        match (script, arguments) {
+        match (self.programs.stamp_last(script), arguments) {
             (_, [only]) => raw(Access::Write, &["eval", &program.text, "1", key], None, only),
             // The time to live of a stamp was checked to be digits.
-            (Script::AdvanceStamp, [stamp, ttl]) => {
+            (Some(stamp_last), [stamp, ttl]) => {
                 let ttl = text(ttl).unwrap_or_default();
-                let words = ["eval", &self.programs.advance_stamp_last, "1", key, ttl];
+                let words = ["eval", stamp_last, "1", key, ttl];
                 raw(Access::Write, &words, None, stamp)
             }
             _ => Err(RedisError::Rejected(
@@ -242,7 +242,9 @@ mod tests {
             let words = words(&encoded);
             prop_assert_eq!(words.len(), 6);
             prop_assert_eq!(&words[3], key.as_bytes());
-            let is_reversed = words[1] == requests().programs.advance_stamp_last.as_bytes();
+            let requests = requests();
+            let stamp_last = requests.programs.stamp_last(Script::AdvanceStamp);
+            let is_reversed = stamp_last.is_some_and(|text| words[1] == text.as_bytes());
             prop_assert_eq!(is_reversed, std::str::from_utf8(&stamp).is_err());
             prop_assert_eq!(&words[if is_reversed { 5 } else { 4 }], &stamp);
             let ttl = ttl.to_string();

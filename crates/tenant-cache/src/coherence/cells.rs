@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::moment::{Moment, Timeline};
-use super::stamp::Stamp;
+use super::stamp::{Record, Stamp};
 use super::target::Target;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock, locked, reading, writing};
 
@@ -31,6 +31,9 @@ pub(crate) struct Cell {
     /// fence is not believed.
     fence: AtomicU64,
     stamp: Mutex<Option<Stamp>>,
+    /// A stamp that replaced another one softly, and that one. A fact for ever, since a stamp is
+    /// written once; so it needs no fence and no lease.
+    softly: Mutex<Option<(Stamp, Stamp)>>,
 }
 
 impl Cell {
@@ -40,7 +43,20 @@ impl Cell {
             leased_from: AtomicU64::new(NEVER),
             fence: AtomicU64::new(0),
             stamp: Mutex::new(None),
+            softly: Mutex::new(None),
         }
+    }
+
+    /// Takes note of what a record says of the stamp before it.
+    pub(crate) fn note(&self, record: &Record) {
+        if let Some(old) = record.softly_replaced {
+            *locked(&self.softly) = Some((record.stamp, old));
+        }
+    }
+
+    /// Whether `stamp`, which is in force, has replaced `old` softly, as far as is known here.
+    pub(crate) fn has_softly_replaced(&self, old: Stamp, stamp: Stamp) -> bool {
+        *locked(&self.softly) == Some((stamp, old))
     }
 
     /// The fence, to be read before the provider is asked.

@@ -27,7 +27,7 @@ pub(crate) use self::journal::{Finish, Interruptions, JournalFigures};
 pub(crate) use self::ledger::Line;
 pub(crate) use self::moment::Moment;
 use self::moment::Timeline;
-pub(crate) use self::stamp::Stamp;
+pub(crate) use self::stamp::{Record, Stamp};
 pub(crate) use self::target::Target;
 use crate::sync::Arc;
 

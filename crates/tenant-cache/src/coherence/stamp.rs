@@ -50,6 +50,25 @@ impl Stamp {
     }
 }
 
+/// What stands under a generation's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// The stamp in force.
+    pub(crate) stamp: Stamp,
+    /// The one that it replaced, where that was a soft purge: values sealed with it may be served
+    /// while they are loaded anew.
+    pub(crate) softly_replaced: Option<Stamp>,
+}
+
+impl Record {
+    /// Reads a record; anything that is not one is `None`, and with it a miss.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let (stamp, rest) = bytes.split_at_checked(STAMP_BYTES)?;
+        let softly_replaced = if rest.is_empty() { None } else { Some(Stamp::parse(rest)?) };
+        Some(Self { stamp: Stamp::parse(stamp)?, softly_replaced })
+    }
+}
+
 impl std::fmt::Debug for Stamp {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Stamp({})", String::from_utf8_lossy(&self.0))
@@ -80,11 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn only_stamps_parse() {
-        let stamp = Stamp::mint(&ManualClock::at(time::OffsetDateTime::UNIX_EPOCH), None);
-        assert_eq!(Stamp::parse(stamp.as_bytes()), Some(stamp));
-        for damaged in [&b""[..], b"1", &[b'g'; 32], &[b'0'; 33]] {
-            assert_eq!(Stamp::parse(damaged), None);
+    fn only_a_stamp_or_two_are_a_record() {
+        let clock = ManualClock::at(time::OffsetDateTime::UNIX_EPOCH);
+        let (old, stamp) = (Stamp::mint(&clock, None), Stamp::mint(&clock, None));
+        let record = |bytes: &[u8]| Record::parse(bytes);
+        assert_eq!(record(stamp.as_bytes()), Some(Record { stamp, softly_replaced: None }));
+        let both = [stamp.as_bytes(), old.as_bytes()].concat();
+        assert_eq!(record(&both), Some(Record { stamp, softly_replaced: Some(old) }));
+        for damaged in [&b""[..], b"1", &[b'g'; 32], &[b'0'; 33], &[b'0'; 63], &[b'0'; 96]] {
+            assert_eq!(record(damaged), None);
         }
     }
 }

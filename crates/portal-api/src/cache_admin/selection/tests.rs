@@ -77,6 +77,15 @@ fn bodies_and_queries_say_the_same() {
 }
 
 #[test]
+fn what_is_dropped_softly_is_said_to_be() {
+    for (mode, expected) in [("soft", PurgeMode::Soft), ("hard", PurgeMode::Hard)] {
+        let body = json!({"all": true, "mode": mode});
+        assert_eq!(of_body(&body).unwrap().mode, expected);
+        assert_eq!(of_query(&format!("all=true&mode={mode}")).unwrap().mode, expected);
+    }
+}
+
+#[test]
 fn exactly_one_thing_is_said() {
     for body in [
         json!({}),
@@ -119,7 +128,6 @@ fn whatever_is_no_name_of_ours_is_refused_where_it_stands() {
         (json!({"keys": [stars]}), "#/keys/0", "malformed"),
         (json!({"keys": ["tenant:{org_b:jobs}:list"]}), "#/keys/0", "other_namespace"),
         (json!({"keys": ["jobs:list:\u{0}"]}), "#/keys/0", "malformed"),
-        (json!({"all": true, "mode": "soft"}), "#/mode", "not_supported"),
         (json!({"all": true, "mode": "HARD"}), "#/mode", "unknown"),
         (json!({"all": true, "dry_run": "yes"}), "#/dry_run", "wrong_type"),
         (json!({"all": true, "org": "org_b"}), "#/org", "unknown"),

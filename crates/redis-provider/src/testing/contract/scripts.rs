@@ -14,7 +14,7 @@ const ROUNDS: usize = 300;
 
 /// Bytes that differ little, in length and in bytes on both sides of ASCII.
 fn random_stamp(random: &mut StdRng) -> Bytes {
-    let length = [0, 1, 15, 16, 17, 24][random.random_range(0..6)];
+    let length = [0, 1, 15, 16, 17, 24, 32, 40][random.random_range(0..8)];
     let alphabet = [0_u8, b'0', b'A', b'a', b'_', 0x7f, 0x80, 0xff];
     let first = random.random_range(0..length + 1);
     (0..length)
@@ -53,11 +53,13 @@ async fn compare(
 }
 
 pub(super) async fn stamps_as_the_twin(bench: &Bench) {
-    compare(bench, Script::AdvanceStamp, 1, |random, _| {
-        let ttl = ["0", "600000"][random.random_range(0..2)];
-        vec![random_stamp(random), Bytes::from(ttl)]
-    })
-    .await;
+    for (script, seed) in [(Script::AdvanceStamp, 1), (Script::AdvanceStampSoftly, 3)] {
+        compare(bench, script, seed, |random, _| {
+            let ttl = ["0", "600000"][random.random_range(0..2)];
+            vec![random_stamp(random), Bytes::from(ttl)]
+        })
+        .await;
+    }
     let keys = [unique_prefix("stamp")];
     let keys = [keys[0].as_str()];
     for ttl in ["", "-1", "1.5", "01", "x"] {

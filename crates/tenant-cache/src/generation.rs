@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redis_provider::{Command, RedisError, RedisProvider, Reply, SetOptions};
 use tenancy::{Clock, Tag, TenantScope, platform_generation_key};
 
-use crate::coherence::{Cell, Cells, Record, Stamp};
+use crate::coherence::{Cell, Cells, Record, Stamp, Target};
 use crate::registry::{LONGEST_TTL, Operation};
 
 /// How often an absent generation is created anew before giving up: each further round means that
@@ -51,6 +51,12 @@ impl Dependencies {
 
     pub(crate) fn cells(&self) -> &[Arc<Cell>] {
         &self.cells
+    }
+
+    /// What it takes to replace one of them.
+    pub(crate) fn target(&self, index: usize) -> Option<Target> {
+        let key = self.keys.get(index)?.clone();
+        Some(Target { key, expires: index >= self.without_expiry })
     }
 
     /// The stamps that need not be asked for: those of the platform and the tenant, which live

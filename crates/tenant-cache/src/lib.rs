@@ -71,6 +71,7 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tries;
+mod turned_back;
 
 pub use admin::keys::{KeyCursor, KeyEntry, KeyKind, KeyPage};
 pub use admin::{CacheStatus, Dropped, Estimate, PurgeMode, Purged};

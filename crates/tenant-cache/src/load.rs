@@ -190,6 +190,7 @@ impl TenantCache {
         self.keep_in_process(&job.place(), Arc::clone(&envelope), &job.cells);
         let Some(value) = encoded(codec, job, &envelope) else { return true };
         statistics.stored(job.scope.org(), job.operation, value.len());
+        codec.has_seen(&job.place(), &envelope);
         let options = SetOptions::with_ttl(lifetime);
         let stored = provider.set(job.pilot.key().key.as_str(), value, options).await;
         gutter.stored(stored.is_ok());

@@ -73,7 +73,7 @@ impl TenantCache {
         // What is kept needs the generations only.
         if let Some(kept) = self.kept(&place) {
             let answered = self.ask(None, dependencies).await?;
-            if !self.learns(scope, dependencies, &question, &answered) {
+            if !self.learns(scope, dependencies, &question, &answered).await {
                 return Ok(Read::Unknown);
             }
             if kept.envelope.is_of(&answered.stamps) {
@@ -85,7 +85,7 @@ impl TenantCache {
             }
         }
         let answered = self.ask(Some(place), dependencies).await?;
-        if !self.learns(scope, dependencies, &question, &answered) {
+        if !self.learns(scope, dependencies, &question, &answered).await {
             return Ok(Read::Unknown);
         }
         let Answered { value, stamps, .. } = answered;
@@ -94,6 +94,7 @@ impl TenantCache {
             && let Some(decoded) = self.shared().codec.accept(&place, value)
         {
             if decoded.envelope.generations == generations {
+                self.shared().codec.has_seen(&place, &decoded.envelope);
                 self.reseal(place, &decoded);
                 let envelope = Arc::new(decoded.envelope);
                 let read = self.judge(&place, &envelope);
@@ -105,6 +106,7 @@ impl TenantCache {
             if let Some(read) = self.softened(&place, &decoded.envelope, cells, generations) {
                 return Ok(read);
             }
+            self.shared().codec.looks_for_replay(&place, &decoded.envelope);
         }
         let were_there: Vec<bool> = stamps.iter().map(Option::is_some).collect();
         let generations = dependencies.complete(provider.as_ref(), clock.as_ref(), stamps).await?;
@@ -152,8 +154,9 @@ impl TenantCache {
     }
 
     /// Whether an answer may be believed. Invalidations that failed while it was under way count,
-    /// and so does a failover: it may come from a service that has forgotten some.
-    fn learns(
+    /// and so does a failover: it may come from a service that has forgotten some; and so do stamps
+    /// that are earlier than those that it answered before.
+    async fn learns(
         &self,
         scope: &TenantScope,
         dependencies: &Dependencies,
@@ -161,7 +164,8 @@ impl TenantCache {
         answered: &Answered,
     ) -> bool {
         let coherence = &self.shared().coherence;
-        let is_believed = coherence.believes(scope, dependencies.keys(), question);
+        let is_believed = self.goes_onward(scope, dependencies, &answered.asked).await
+            && coherence.believes(scope, dependencies.keys(), question);
         if is_believed {
             question.learn(dependencies.cells(), &answered.asked);
         }

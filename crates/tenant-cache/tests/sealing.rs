@@ -198,3 +198,40 @@ async fn rotating_the_key_costs_no_miss_and_seals_everything_anew() {
         assert_eq!(&stored[GENERATIONS_END + 8 + 1..][..3], b"new");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_put_back_with_its_generations_is_a_miss_and_recorded() {
+    let (provider, scope) = (provider(), scope("org_a"));
+    let cache = instance(&provider, NEW);
+    assert_eq!(outcome(&cache, &scope, "x").await, Outcome::Miss);
+    let generation = scope.tenant_generation_key();
+    let (old, old_stamp) =
+        (stored(&provider, &scope, "x").await, provider.get(&generation).await.unwrap().unwrap());
+    // Stamps are of the real clock.
+    std::thread::sleep(Duration::from_millis(1));
+    cache.invalidate(&scope, EventKind::TenantSuspended, None).await.unwrap();
+    assert_eq!(outcome(&cache, &scope, "x").await, Outcome::Miss);
+    assert_eq!(outcome(&cache, &scope, "x").await, Outcome::Hit);
+
+    // Everything as it was before the invalidation; the stamps known are not relied on any more.
+    let puts_back = async || {
+        store(&provider, &scope, "x", old.clone()).await;
+        provider.set(&generation, old_stamp.clone(), SetOptions::default()).await.unwrap();
+    };
+    puts_back().await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(
+        outcome(&cache, &scope, "x").await,
+        Outcome::Bypass,
+        "it may be a replica that lags"
+    );
+    assert_eq!(cache.refused_values().turned_back, 0);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(outcome(&cache, &scope, "x").await, Outcome::Bypass);
+    assert_eq!(cache.refused_values().turned_back, 1);
+    // It has got a new stamp, and the old value is recognized as well.
+    assert_eq!(outcome(&cache, &scope, "x").await, Outcome::Miss);
+    assert_eq!(cache.refused_values().replayed, 1);
+    assert_eq!(outcome(&cache, &scope, "x").await, Outcome::Hit);
+    assert_ne!(provider.get(&generation).await.unwrap().unwrap(), old_stamp);
+}

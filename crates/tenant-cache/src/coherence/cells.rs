@@ -34,6 +34,19 @@ pub(crate) struct Cell {
     /// A stamp that replaced another one softly, and that one. A fact for ever, since a stamp is
     /// written once; so it needs no fence and no lease.
     softly: Mutex<Option<(Stamp, Stamp)>>,
+    /// Since when the provider has answered an earlier stamp than before; [`NEVER`] if it does not.
+    behind_from: AtomicU64,
+}
+
+/// What a stamp that the provider answered is to those that it answered before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// The same, or a later one.
+    Onward,
+    /// An earlier one: late, or from a replica that lags, or lost by a failover, or put back.
+    Behind,
+    /// That for longer than the lease. It will not become right by itself.
+    TurnedBack,
 }
 
 impl Cell {
@@ -44,6 +57,7 @@ impl Cell {
             fence: AtomicU64::new(0),
             stamp: Mutex::new(None),
             softly: Mutex::new(None),
+            behind_from: AtomicU64::new(NEVER),
         }
     }
 
@@ -176,6 +190,27 @@ impl Cells {
                 cell.drop_lease();
             }
         }
+    }
+
+    /// Holds a stamp that the provider has answered against those before it.
+    pub(crate) fn course(&self, cell: &Cell, stamp: Stamp) -> Course {
+        let is_behind = locked(&cell.stamp).is_some_and(|known| stamp.is_before(&known));
+        if !is_behind {
+            cell.behind_from.store(NEVER, Ordering::SeqCst);
+            return Course::Onward;
+        }
+        let now = self.now().nanos();
+        let first =
+            cell.behind_from.compare_exchange(NEVER, now, Ordering::SeqCst, Ordering::SeqCst);
+        let since = first.err().unwrap_or(now);
+        if now.saturating_sub(since) < self.lease { Course::Behind } else { Course::TurnedBack }
+    }
+
+    /// Forgets the stamp of a generation that is being replaced because it went back.
+    pub(crate) fn forgets(cell: &Cell) {
+        cell.drop_lease();
+        *locked(&cell.stamp) = None;
+        cell.behind_from.store(NEVER, Ordering::SeqCst);
     }
 
     /// Ends every lease: what was asked before this instant is relied on no more.

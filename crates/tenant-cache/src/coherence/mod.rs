@@ -21,7 +21,7 @@ use std::time::Duration;
 use tenancy::TenantScope;
 
 use self::cells::Fence;
-pub(crate) use self::cells::{Bond, Cell, Cells};
+pub(crate) use self::cells::{Bond, Cell, Cells, Course};
 use self::journal::{Attempt, Handled, Journal};
 pub(crate) use self::journal::{Finish, Interruptions, JournalFigures};
 pub(crate) use self::ledger::Line;

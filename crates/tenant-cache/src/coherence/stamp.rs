@@ -41,6 +41,12 @@ impl Stamp {
         Bytes::copy_from_slice(&self.0)
     }
 
+    /// Whether it was made before `other`. Of two stamps that one generation had, the earlier one
+    /// was replaced by the later one.
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
+        self.time() < other.time()
+    }
+
     fn time(&self) -> u64 {
         let digits = self.0.get(..TIME_DIGITS).unwrap_or_default();
         std::str::from_utf8(digits)

@@ -1,4 +1,4 @@
-//! Values that were refused: counted, and recorded for whoever looks after the portal.
+//! Values that were refused, and generations: counted, and recorded for whoever looks after the portal.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,8 +8,7 @@ use serde::Serialize;
 use super::{Codec, Decoded, Place, Unusable};
 use crate::cache::TenantCache;
 
-/// Values that were found and not used, since the start of the process. All but the first should
-/// stay at 0.
+/// What was found and not used, since the start of the process. All but the first should stay at 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RefusedValues {
     /// Of an earlier or later release.
@@ -24,20 +23,33 @@ pub struct RefusedValues {
     pub not_sealed: u64,
     /// Larger than what is ever stored.
     pub too_large: u64,
+    /// Sealed, dropped since, and there again after a later one: put back, or the provider lost what
+    /// it had acknowledged.
+    pub replayed: u64,
+    /// Generations, not values, that went back to an earlier stamp, and were replaced.
+    pub turned_back: u64,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Refusals([AtomicU64; 6]);
+pub(crate) struct Refusals {
+    by_reason: [AtomicU64; 7],
+    turned_back: AtomicU64,
+}
 
 impl Refusals {
+    /// Counts a generation that went back.
+    pub(crate) fn turned_back(&self) {
+        self.turned_back.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn count(&self, reason: Unusable) {
-        if let Some(counter) = self.0.get(reason as usize) {
+        if let Some(counter) = self.by_reason.get(reason as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn of(&self, reason: Unusable) -> u64 {
-        self.0.get(reason as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
+        self.by_reason.get(reason as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }
 
@@ -48,7 +60,7 @@ impl Codec {
         self.decode(place, bytes).inspect_err(|reason| self.refused(place, *reason)).ok()
     }
 
-    fn refused(&self, place: &Place<'_>, reason: Unusable) {
+    pub(super) fn refused(&self, place: &Place<'_>, reason: Unusable) {
         self.refusals.count(reason);
         if reason == Unusable::OtherVersion {
             return;
@@ -77,6 +89,8 @@ impl Codec {
             wrong_place: of(Unusable::WrongPlace),
             not_sealed: of(Unusable::NotSealed),
             too_large: of(Unusable::TooLarge),
+            replayed: of(Unusable::Replayed),
+            turned_back: self.refusals.turned_back.load(Ordering::Relaxed),
         }
     }
 }

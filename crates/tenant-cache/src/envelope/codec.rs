@@ -5,6 +5,7 @@ use sealing::{KeyRing, OpenError};
 use sha2::{Digest as _, Sha256};
 
 use super::audit::Refusals;
+use super::replays::Newest;
 use super::reseal::Resealing;
 use super::wire::take;
 use super::{Content, Decoded, EncodeError, Envelope, Place, Unusable, gzip, place, wire};
@@ -37,7 +38,8 @@ pub struct SealingKeyMissing(pub Operation);
 pub(crate) struct Codec {
     ring: Option<KeyRing>,
     max_value_bytes: usize,
-    pub(super) refusals: Refusals,
+    pub(crate) refusals: Refusals,
+    pub(super) newest: Newest,
     pub(super) resealing: Resealing,
 }
 
@@ -68,6 +70,7 @@ impl Codec {
             ring,
             max_value_bytes: settings.max_value_bytes,
             refusals: Refusals::default(),
+            newest: Newest::default(),
             resealing: Resealing::default(),
         }
     }

@@ -21,6 +21,7 @@ mod audit;
 mod codec;
 mod gzip;
 mod place;
+mod replays;
 mod reseal;
 mod wire;
 
@@ -97,6 +98,9 @@ pub(crate) enum Unusable {
     /// It is, or says that it will be, larger than what is ever stored.
     #[error("too large")]
     TooLarge,
+    /// Older than one that stood there before.
+    #[error("older than what was there before")]
+    Replayed,
 }
 
 /// Why a value has no stored form.

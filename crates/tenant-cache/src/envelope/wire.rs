@@ -87,7 +87,7 @@ pub(super) fn take(bytes: &mut Bytes, count: usize) -> Option<Bytes> {
     (bytes.len() >= count).then(|| bytes.split_to(count))
 }
 
-fn milliseconds(instant: OffsetDateTime) -> i64 {
+pub(super) fn milliseconds(instant: OffsetDateTime) -> i64 {
     i64::try_from(instant.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
 }
 

@@ -239,6 +239,8 @@ fn cache_settings(tuning: &Tuning) -> CacheSettings {
         process_max_bytes: tuning.cache.process_max_bytes,
         process_max_tenant_share: f64::from(tuning.cache.process_max_tenant_percent) / 100.0,
         soft_load_timeout: Duration::from_millis(tuning.cache.soft_load_timeout_ms),
+        audit_one_in: tuning.cache.audit_one_in,
+        access_log_one_in: tuning.cache.access_log_one_in,
     }
 }
 

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_soft_advance_keeps_the_stamp_that_it_replaces_and_no_earlier_one() {
-        let stamps: Vec<String> = (1..=3).map(|time| format!("{time:032}")).collect();
+        let stamps: Vec<String> = (1..=3).map(|time| format!("{time:016}{time:016}")).collect();
         let softly = |current: Option<&str>, new: &str| {
             let arguments = [stamp(new), stamp("5")];
             let current = current.map(stamp);

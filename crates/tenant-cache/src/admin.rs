@@ -10,8 +10,10 @@ use redis_provider::{Circuits, Cost, MethodReport, RedisError, ScanCursor, Scrip
 use tenancy::{Feature, TenantScope};
 
 use crate::cache::{Inner, TenantCache};
+use crate::envelope::RefusedValues;
 use crate::purge_target::PurgeTarget;
 use crate::registry::Operation;
+use crate::shelves::Usage;
 use crate::statistics::{CacheStatistics, OperationStatistics};
 
 /// Pages of keys that an estimate looks at: a walk costs in proportion to all keys of all tenants.
@@ -72,6 +74,12 @@ pub struct CacheStatus {
     pub process: CacheStatistics,
     /// Figures of the tenant in this process, by operation that was used.
     pub tenant: Vec<(Operation, OperationStatistics)>,
+    /// The tenant's values that this process keeps.
+    pub kept: Usage,
+    /// What was found and not used, over all tenants.
+    pub refused: RefusedValues,
+    /// Values that were sealed anew, over all tenants.
+    pub resealed: u64,
 }
 
 impl TenantCache {
@@ -138,7 +146,7 @@ impl TenantCache {
 
     /// How the cache is, with the figures of the scope's tenant. Asks the service once.
     pub async fn status(&self, scope: &TenantScope) -> CacheStatus {
-        let Inner { provider, .. } = &**self.shared();
+        let Inner { provider, shelves, .. } = &**self.shared();
         let server = provider.info().await;
         let report = provider.report();
         CacheStatus {
@@ -148,6 +156,9 @@ impl TenantCache {
             server: server.inspect_err(|error| self.provider_failed("status", error)).ok(),
             process: self.statistics(),
             tenant: self.tenant_statistics(scope).1,
+            kept: shelves.usage_of(scope.org()),
+            refused: self.refused_values(),
+            resealed: self.resealed_values(),
         }
     }
 }

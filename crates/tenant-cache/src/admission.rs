@@ -20,6 +20,8 @@ pub(crate) struct Admission {
     degraded: Semaphore,
     places: Semaphore,
     longest_wait: Duration,
+    /// Half of all turns, rounded up.
+    half: usize,
 }
 
 /// Leave to run one load.
@@ -38,6 +40,7 @@ impl Admission {
             degraded: Semaphore::new(degraded),
             places: Semaphore::new(all * PLACES_PER_LOAD),
             longest_wait: settings.load_queue_timeout,
+            half: all.div_ceil(2),
         }
     }
 
@@ -48,6 +51,12 @@ impl Admission {
         }
         let _place = self.places.try_acquire().ok()?;
         timeout(self.longest_wait, self.turn(is_degraded)).await.ok().flatten()
+    }
+
+    /// A turn for what nobody waits for: only while at most half of them are taken.
+    pub(crate) fn spare(&self) -> Option<Permit<'_>> {
+        let is_idle = self.all.available_permits() >= self.half;
+        if is_idle { self.admit_now(false) } else { None }
     }
 
     fn admit_now(&self, is_degraded: bool) -> Option<Permit<'_>> {

@@ -18,6 +18,7 @@ use sealing::KeyRing;
 
 use crate::admission::Admission;
 use crate::answer::{CacheError, CachedAnswer, Loaded, Outcome};
+use crate::auditor::Auditor;
 use crate::coherence::{Coherence, Finish, Interruptions, Stamp, Target};
 use crate::envelope::{Codec, Place, SealingKeyMissing};
 use crate::flight::{
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     /// By which instances tell each other of invalidations, once it is there.
     pub(crate) backplane: OnceLock<Backplane>,
     pub(crate) gutter: Gutter,
+    pub(crate) auditor: Auditor,
     pub(crate) tries: Tries,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -116,6 +118,7 @@ impl TenantCache {
                 statistics: Statistics::default(),
                 admission: Admission::new(&settings),
                 gutter: Gutter::new(settings.lease, settings.gutter_max_bytes),
+                auditor: Auditor::default(),
                 tries: Tries::new(),
                 settings,
                 codec,
@@ -153,19 +156,30 @@ impl TenantCache {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<Loaded<T>>, E>> + Send + 'static,
     {
+        let depends = || Dependencies::of(&self.inner.coherence.cells, scope, operation, entities);
+        let place = Place { org: scope.org(), key: &key, operation };
         if let Some(answer) = self.cached(scope, &key) {
+            self.tells_access(place, answer.outcome);
+            self.audits(place, scope, depends, &answer, load);
             return Ok(Some(answer));
         }
         // Before anything is read, so that it is no younger than what is read.
         let tries = self.inner.tries.of(scope.org());
-        let dependencies =
-            Dependencies::of(&self.inner.coherence.cells, scope, operation, entities);
-        let place = Place { org: scope.org(), key: &key, operation };
+        let dependencies = depends();
         let (basis, outcome, spare) = match self.read(scope, place, &dependencies).await {
             Read::Answer { answer, refresh } => {
-                if let Some(generations) = refresh {
-                    let flight = FlightKey { key, basis: Basis::Generations(generations) };
-                    self.refreshes(flight, scope, operation, &dependencies, tries, load);
+                if let Some(answer) = &answer {
+                    self.tells_access(place, answer.outcome);
+                }
+                match (refresh, &answer) {
+                    (Some(generations), _) => {
+                        let flight = FlightKey { key, basis: Basis::Generations(generations) };
+                        self.refreshes(flight, scope, operation, &dependencies, tries, load);
+                    }
+                    (None, Some(answer)) => {
+                        self.audits(place, scope, || dependencies, answer, load);
+                    }
+                    (None, None) => {}
                 }
                 return Ok(answer.map(|answer| self.answered(scope, operation, answer)));
             }
@@ -174,6 +188,7 @@ impl TenantCache {
             }
             Read::Unknown => (self.without_generations(tries), Outcome::Bypass, None),
         };
+        self.tells_access(place, outcome);
         if (outcome == Outcome::Bypass || self.inner.gutter.stands_in())
             && let Some(answer) = self.find_kept(place, tries).await
         {

@@ -18,6 +18,12 @@ impl TenantCache {
         self.shared().statistics.busiest_tenants(most)
     }
 
+    /// The tenants' operations of which hits were found to be wrong, and how many, the most first;
+    /// at most so many.
+    pub fn stale_hits(&self, most: usize) -> Vec<(OrgId, Operation, u64)> {
+        self.shared().statistics.with_stale_hits(most)
+    }
+
     /// The provider's account of its calls. Costs no round trip.
     pub fn provider_report(&self) -> ProviderReport {
         self.shared().provider.report()

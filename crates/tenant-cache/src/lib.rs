@@ -46,6 +46,7 @@
 mod admin;
 mod admission;
 mod answer;
+mod auditor;
 mod cache;
 mod coherence;
 mod envelope;
@@ -87,4 +88,5 @@ pub use redis_provider::{
 pub use registry::{Class, Operation, Policy};
 pub use sealing::KeyRing;
 pub use settings::CacheSettings;
+pub use shelves::Usage;
 pub use statistics::{CacheHealth, CacheStatistics, OperationStatistics};

@@ -30,6 +30,10 @@ pub struct CacheSettings {
     pub process_max_tenant_share: f64,
     /// Bytes of answers kept in process while the provider is away.
     pub gutter_max_bytes: usize,
+    /// One of so many hits is loaded once more, beside the request, and compared; 0 for none.
+    pub audit_one_in: u32,
+    /// One of so many reads is told to the log; 0 for none.
+    pub access_log_one_in: u32,
 }
 
 impl CacheSettings {
@@ -56,6 +60,8 @@ impl Default for CacheSettings {
             process_max_bytes: 64 << 20,
             process_max_tenant_share: 0.25,
             gutter_max_bytes: 32 << 20,
+            audit_one_in: 0,
+            access_log_one_in: 0,
         }
     }
 }

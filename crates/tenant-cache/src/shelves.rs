@@ -21,7 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenancy::{OrgId, TenantKey};
 
 use self::accounts::Accounts;
-pub(crate) use self::accounts::{Evictions, Usage};
+pub(crate) use self::accounts::Evictions;
+pub use self::accounts::Usage;
 use self::queues::Card;
 pub(crate) use self::replica::thread_number;
 use self::replica::{Replica, Shelved};
@@ -163,6 +164,11 @@ impl<V: Weighed> Shelves<V> {
     #[cfg(test)]
     pub(crate) fn usage(&self) -> Vec<(OrgId, Usage)> {
         self.lock().usage()
+    }
+
+    /// What one tenant has.
+    pub(crate) fn usage_of(&self, org: &OrgId) -> Usage {
+        self.lock().usage_of(org)
     }
 
     /// What all tenants have together.

@@ -34,6 +34,8 @@ pub(crate) struct Counters {
     overloaded: AtomicU64,
     stored_entries: AtomicU64,
     stored_bytes: AtomicU64,
+    audited: AtomicU64,
+    stale_hits: AtomicU64,
 }
 
 /// A counter that threads on different cores do not wait for each other at.
@@ -85,6 +87,8 @@ impl Counters {
             overloaded: read(&self.overloaded),
             stored_entries: read(&self.stored_entries),
             stored_bytes: read(&self.stored_bytes),
+            audited: read(&self.audited),
+            stale_hits: read(&self.stale_hits),
         }
     }
 }
@@ -116,6 +120,11 @@ pub struct OperationStatistics {
     pub stored_entries: u64,
     /// Bytes written to the provider.
     pub stored_bytes: u64,
+    /// Hits that were compared with the database.
+    pub audited: u64,
+    /// Those of them that were wrong. Anything but 0 is a fault of the portal, or data that was
+    /// changed behind its back.
+    pub stale_hits: u64,
 }
 
 impl OperationStatistics {
@@ -152,6 +161,8 @@ impl OperationStatistics {
         self.overloaded += other.overloaded;
         self.stored_entries += other.stored_entries;
         self.stored_bytes += other.stored_bytes;
+        self.audited += other.audited;
+        self.stale_hits += other.stale_hits;
     }
 }
 
@@ -246,6 +257,13 @@ impl Statistics {
         });
     }
 
+    pub(crate) fn audited(&self, org: &OrgId, operation: Operation, is_stale: bool) {
+        self.count(org, operation, |counters| {
+            counters.audited.fetch_add(1, Ordering::Relaxed);
+            counters.stale_hits.fetch_add(u64::from(is_stale), Ordering::Relaxed);
+        });
+    }
+
     pub(crate) fn provider_failed(&self) {
         self.provider_errors.fetch_add(1, Ordering::Relaxed);
     }
@@ -320,6 +338,21 @@ impl Statistics {
         busiest.sort_by_key(|(org, figures)| (Reverse(figures.answers()), org.clone()));
         busiest.truncate(most);
         busiest
+    }
+
+    /// The operations of tenants that were served something wrong, as far as was noticed.
+    pub(crate) fn with_stale_hits(&self, most: usize) -> Vec<(OrgId, Operation, u64)> {
+        let by_tenant = self.by_tenant.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<_> = by_tenant
+            .iter()
+            .map(|((org, operation), counters)| {
+                (org.clone(), *operation, counters.stale_hits.load(Ordering::Relaxed))
+            })
+            .filter(|(_, _, count)| *count > 0)
+            .collect();
+        found.sort_by(|one, other| (other.2, &one.0, one.1).cmp(&(one.2, &other.0, other.1)));
+        found.truncate(most);
+        found
     }
 
     /// The counters of a tenant's operation, for who counts often.

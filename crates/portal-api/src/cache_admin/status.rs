@@ -4,7 +4,9 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
 use tenancy::Feature;
-use tenant_cache::{CacheStatus, Cost, MethodReport, Operation, OperationStatistics, ServerInfo};
+use tenant_cache::{
+    CacheStatus, Cost, MethodReport, Operation, OperationStatistics, RefusedValues, ServerInfo,
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -34,10 +36,53 @@ pub(crate) struct CacheStatusBody {
     server: Option<ServerBody>,
     /// Your organization's figures in this instance.
     total: FiguresBody,
+    /// Your organization's answers that this instance keeps ready to be sent.
+    kept: KeptBody,
+    /// Values and generations that were found and not used, over all organizations.
+    refused: RefusedBody,
+    /// Values that an older key had sealed and that were sealed anew, over all organizations.
+    resealed: u64,
     /// The same by feature; those that were not used are left out.
     features: Vec<FeatureBody>,
     /// The row in the audit trail; `null` where none could be written.
     audit_id: Option<Uuid>,
+}
+
+/// What is kept in process.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeptBody {
+    entries: usize,
+    /// With what it takes to keep them.
+    bytes: usize,
+}
+
+/// What was found in the service and not used. All but the first should stay at 0.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RefusedBody {
+    other_version: u64,
+    damaged: u64,
+    unknown_key: u64,
+    wrong_place: u64,
+    not_sealed: u64,
+    too_large: u64,
+    replayed: u64,
+    /// Generations that went back to an earlier stamp, and were replaced.
+    turned_back: u64,
+}
+
+impl From<RefusedValues> for RefusedBody {
+    fn from(refused: RefusedValues) -> Self {
+        Self {
+            other_version: refused.other_version,
+            damaged: refused.damaged,
+            unknown_key: refused.unknown_key,
+            wrong_place: refused.wrong_place,
+            not_sealed: refused.not_sealed,
+            too_large: refused.too_large,
+            replayed: refused.replayed,
+            turned_back: refused.turned_back,
+        }
+    }
 }
 
 /// Calls of one method.
@@ -157,11 +202,14 @@ pub(crate) struct OperationBody {
 /// Figures of your organization in this instance since its start.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FiguresBody {
-    /// Answers from the cache.
+    /// Answers from the cache: those kept in this instance, and those of the service.
     hits: u64,
+    hits_in_process: u64,
+    hits_from_service: u64,
     /// Answers that were loaded and stored.
     misses: u64,
-    /// Answers kept in process while the service is away.
+    /// Answers whose time was over or that were purged softly, and those kept in process while the
+    /// service is away.
     stale: u64,
     /// Answers that were loaded because the service did not answer.
     bypassed: u64,
@@ -179,12 +227,17 @@ pub(crate) struct FiguresBody {
     /// Values written to the service, and their bytes.
     stored_entries: u64,
     stored_bytes: u64,
+    /// Hits that were loaded once more and compared, and those that were found wrong.
+    audited: u64,
+    stale_hits: u64,
 }
 
 impl From<OperationStatistics> for FiguresBody {
     fn from(figures: OperationStatistics) -> Self {
         Self {
             hits: figures.hits,
+            hits_in_process: figures.hits_in_process,
+            hits_from_service: figures.hits - figures.hits_in_process,
             misses: figures.misses,
             stale: figures.stale,
             bypassed: figures.bypassed,
@@ -196,6 +249,8 @@ impl From<OperationStatistics> for FiguresBody {
             overloaded: figures.overloaded,
             stored_entries: figures.stored_entries,
             stored_bytes: figures.stored_bytes,
+            audited: figures.audited,
+            stale_hits: figures.stale_hits,
         }
     }
 }
@@ -219,7 +274,7 @@ pub(crate) async fn get_status(
 }
 
 fn body_of(health: CacheReport, status: CacheStatus) -> CacheStatusBody {
-    let CacheStatus { calls, cost, server, tenant, .. } = status;
+    let CacheStatus { calls, cost, server, tenant, kept, refused, resealed, .. } = status;
     let feature_of = |feature: Feature| {
         let parts: Vec<&(Operation, OperationStatistics)> =
             tenant.iter().filter(|(one, _)| one.feature() == feature).collect();
@@ -240,6 +295,9 @@ fn body_of(health: CacheReport, status: CacheStatus) -> CacheStatusBody {
         calls: calls.into_iter().map(CallsBody::from).collect(),
         server: server.map(ServerBody::from),
         total: OperationStatistics::sum(tenant.iter().map(|(_, figures)| figures)).into(),
+        kept: KeptBody { entries: kept.entries, bytes: kept.bytes },
+        refused: refused.into(),
+        resealed,
         features: Feature::ALL.into_iter().filter_map(feature_of).collect(),
         audit_id: None,
     }

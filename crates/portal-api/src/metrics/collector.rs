@@ -9,6 +9,9 @@ use super::Sources;
 use super::page::{Labels, Page};
 use crate::state::Phase;
 
+/// Tenants' operations that are named with their stale hits.
+const MOST_STALE: usize = 100;
+
 /// Reads everything at every scrape.
 #[derive(Debug)]
 pub(super) struct Collector(pub(super) Sources);
@@ -81,7 +84,11 @@ impl Collector {
         one("cache_overloaded", "Reads refused because too many loads waited", |all| {
             all.overloaded
         })?;
-        one("cache_stored_bytes", "Bytes written to the provider", |all| all.stored_bytes)
+        one("cache_stored_bytes", "Bytes written to the provider", |all| all.stored_bytes)?;
+        one("cache_hits_in_process", "Hits that were kept in the process", |all| {
+            all.hits_in_process
+        })?;
+        one("cache_audited", "Hits that were loaded once more and compared", |all| all.audited)
     }
 
     fn write_tenants(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -124,7 +131,46 @@ impl Collector {
             "Generations that wait to be replaced again",
             as_float(all.journal_length),
         )?;
-        page.gauge("cache_loads_under_way", "Loads now", as_float(all.loads_under_way))
+        page.gauge("cache_loads_under_way", "Loads now", as_float(all.loads_under_way))?;
+        page.gauge("cache_kept_values", "Values kept in the process", as_float(all.kept_values))?;
+        page.gauge("cache_kept_bytes", "Bytes that these take", as_float(all.kept_bytes))?;
+        page.counter(
+            "cache_kept_evictions",
+            "Values dropped for want of room",
+            all.kept_evictions,
+        )?;
+        let refused = self.0.cache.refused_values();
+        page.counters(
+            "cache_refused",
+            "Values, and generations that turned back, that were found and not used",
+            [
+                ("other_version", refused.other_version),
+                ("damaged", refused.damaged),
+                ("unknown_key", refused.unknown_key),
+                ("wrong_place", refused.wrong_place),
+                ("not_sealed", refused.not_sealed),
+                ("too_large", refused.too_large),
+                ("replayed", refused.replayed),
+                ("turned_back", refused.turned_back),
+            ]
+            .map(|(reason, count)| (vec![("reason", reason)], count)),
+        )?;
+        page.counter(
+            "cache_resealed",
+            "Values that an older key had sealed and that were sealed anew",
+            self.0.cache.resealed_values(),
+        )?;
+        // Only where there are any: each is an alarm by itself.
+        let stale = &self.0.cache.stale_hits(MOST_STALE);
+        page.counters(
+            "cache_stale_hits",
+            "Hits that were found to be something else than the database holds",
+            stale.iter().map(|(org, operation, count)| {
+                let mut labels = names(*operation);
+                labels.push(("tenant", org.as_str()));
+                (labels, *count)
+            }),
+        )
     }
 
     fn write_provider(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -87,6 +87,8 @@ sections! {
         process_max_bytes: usize,
         process_max_tenant_percent: u8,
         soft_load_timeout_ms: u64,
+        audit_one_in: u32,
+        access_log_one_in: u32,
     }
     /// `[relay]`
     Relay { interval_ms: u64, min_age_ms: u64, batch: u16, }
@@ -119,8 +121,14 @@ pub(crate) enum LogFormat {
 }
 
 /// Settings that may be zero; every other number must be at least 1.
-const MAY_BE_ZERO: [&str; 4] =
-    ["http.workers", "relay.min_age_ms", "redis.batch_window_us", "telemetry.metrics_tenants"];
+const MAY_BE_ZERO: [&str; 6] = [
+    "http.workers",
+    "relay.min_age_ms",
+    "redis.batch_window_us",
+    "telemetry.metrics_tenants",
+    "cache.audit_one_in",
+    "cache.access_log_one_in",
+];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
 const AT_MOST: [(&str, i64, &str); 9] = [

@@ -74,7 +74,7 @@ impl Codec {
                 tenant.org = %place.org,
                 cache.feature = %place.operation.feature(),
                 cache.operation = place.operation.name(),
-                cache.key_hash = format!("{:016x}", u64::from_be_bytes(place.digest())),
+                cache.key_hash = place.hash(),
             },
             "a cached value was refused"
         );

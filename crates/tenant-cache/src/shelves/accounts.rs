@@ -11,11 +11,11 @@ use super::replica::Shelved;
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// Values.
-    pub(crate) entries: usize,
+    pub entries: usize,
     /// Bytes of these, with what it takes to keep them.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
 }
 
 /// Values dropped for want of room, by what was full.

@@ -82,6 +82,9 @@ pub enum CacheError<E: Error + Send + Sync + 'static> {
     /// Too many loads wait already; nothing was loaded. Come back in a moment.
     #[error("too many loads are under way")]
     Overloaded,
+    /// A batch's loader answered another number of values than it was asked for.
+    #[error("the loader answered another number of values")]
+    Incomplete,
     /// The value could not be written as JSON.
     #[error("the value could not be serialized")]
     Unserializable,

@@ -364,14 +364,14 @@ impl TenantCache {
     }
 
     /// What readers share a load by while no generations can be had.
-    fn without_generations(&self, tries: u64) -> Basis {
+    pub(crate) fn without_generations(&self, tries: u64) -> Basis {
         let Inner { settings, started, .. } = &*self.inner;
         let lease = started.elapsed().as_nanos() / settings.lease.as_nanos().max(1);
         Basis::Unknown { tries, lease }
     }
 
     /// Waits for a load; not for long where something else can be answered.
-    async fn wait(&self, landing: Landing, has_spare: bool) -> FlightOutcome {
+    pub(crate) async fn wait(&self, landing: Landing, has_spare: bool) -> FlightOutcome {
         let settings = &self.inner.settings;
         let longest = if has_spare {
             settings.soft_load_timeout
@@ -382,7 +382,7 @@ impl TenantCache {
         landed.ok().flatten().unwrap_or(Err(FlightError::TimedOut))
     }
 
-    fn answered(
+    pub(crate) fn answered(
         &self,
         scope: &TenantScope,
         operation: Operation,
@@ -408,7 +408,9 @@ impl From<Arc<Inner>> for TenantCache {
     }
 }
 
-fn error_for_caller<E: Error + Send + Sync + 'static>(error: FlightError) -> CacheError<E> {
+pub(crate) fn error_for_caller<E: Error + Send + Sync + 'static>(
+    error: FlightError,
+) -> CacheError<E> {
     match error {
         // A key belongs to one operation, and an operation has one loader, hence one error type.
         FlightError::Load(error) => {
@@ -416,6 +418,7 @@ fn error_for_caller<E: Error + Send + Sync + 'static>(error: FlightError) -> Cac
         }
         FlightError::TimedOut => CacheError::TimedOut,
         FlightError::Overloaded => CacheError::Overloaded,
+        FlightError::Incomplete => CacheError::Incomplete,
         FlightError::Unserializable => CacheError::Unserializable,
     }
 }

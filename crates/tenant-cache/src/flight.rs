@@ -22,6 +22,8 @@ pub(crate) enum FlightError {
     TimedOut,
     /// Too many loads waited for their turn.
     Overloaded,
+    /// A batch's loader answered another number of values than it was asked for.
+    Incomplete,
     /// The value could not be written as JSON.
     Unserializable,
 }

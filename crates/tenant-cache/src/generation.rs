@@ -1,5 +1,6 @@
 //! The generations a value depends on: which they are, and how they are read before a load.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use redis_provider::{Command, RedisError, RedisProvider, Reply, SetOptions};
@@ -43,6 +44,27 @@ impl Dependencies {
         keys.extend(tags.iter().chain(entities).map(|tag| scope.tag_generation_key(feature, tag)));
         let cells = keys.iter().map(|key| cells.cell(key)).collect();
         Self { keys, cells, without_expiry }
+    }
+
+    /// The dependencies of several values of one operation as one, and where those of each stand in
+    /// them.
+    pub(crate) fn union(parts: &[Self]) -> (Self, Vec<Vec<usize>>) {
+        let mut union = Self { keys: Vec::new(), cells: Vec::new(), without_expiry: 0 };
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut places = Vec::with_capacity(parts.len());
+        for part in parts {
+            // They begin with the same ones.
+            union.without_expiry = part.without_expiry;
+            let of_part = part.keys.iter().zip(&part.cells).map(|(key, cell)| {
+                *known.entry(key).or_insert_with(|| {
+                    union.keys.push(key.clone());
+                    union.cells.push(Arc::clone(cell));
+                    union.keys.len() - 1
+                })
+            });
+            places.push(of_part.collect());
+        }
+        (union, places)
     }
 
     pub(crate) fn keys(&self) -> &[String] {

@@ -32,7 +32,7 @@ const NEGATIVE_TTL: Duration = Duration::from_secs(10);
 
 /// How long readers wait for the value to be stored. A provider that is well takes a fraction of
 /// it, and then whoever asks next, on any instance, finds the value.
-const STORE_GRACE: Duration = Duration::from_millis(25);
+pub(crate) const STORE_GRACE: Duration = Duration::from_millis(25);
 
 /// A load to be run for everybody who waits for it.
 pub(crate) struct Job {
@@ -53,14 +53,22 @@ impl Job {
     }
 }
 
-/// What a loader came to.
-struct Fresh {
-    /// `None` where there is nothing.
-    answer: Option<CachedAnswer>,
-    not_after: Option<OffsetDateTime>,
+/// When a loader ran, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
     began: Instant,
     began_at: OffsetDateTime,
+    /// For each of the values.
     cost: Duration,
+}
+
+/// What a loader came to.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    /// `None` where there is nothing.
+    pub(crate) answer: Option<CachedAnswer>,
+    not_after: Option<OffsetDateTime>,
+    run: Run,
 }
 
 impl TenantCache {
@@ -115,46 +123,68 @@ impl TenantCache {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<Option<Loaded<T>>, E>>,
     {
-        let Inner { settings, admission, statistics, clock, codec, .. } = &**self.shared();
-        let (is_degraded, outcome) = match job.pilot.key().basis {
-            Basis::Generations(_) => (false, Outcome::Miss),
-            Basis::Unknown { .. } => (true, Outcome::Bypass),
-        };
+        let (loaded, run) = self.runs(job, 1, load).await?;
+        self.fresh(job, loaded, run).await
+    }
+
+    /// Runs a loader of so many values in its turn, and counts it.
+    pub(crate) async fn runs<V, E, F, Fut>(
+        &self,
+        job: &Job,
+        values: u32,
+        load: F,
+    ) -> Result<(V, Run), FlightError>
+    where
+        E: Error + Send + Sync + 'static,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+    {
+        let Inner { settings, admission, statistics, clock, .. } = &**self.shared();
+        let is_degraded = matches!(job.pilot.key().basis, Basis::Unknown { .. });
         let Some(permit) = admission.admit(is_degraded).await else {
             return Err(FlightError::Overloaded);
         };
         let (began, began_at) = (Instant::now(), clock.now());
         let result = tokio::time::timeout(settings.load_timeout, load()).await;
         drop(permit);
-        let (failed, cost) = (!matches!(result, Ok(Ok(_))), began.elapsed());
-        statistics.loaded(job.scope.org(), job.operation, cost, failed);
-        let loaded = match result {
-            Err(_elapsed) => return Err(FlightError::TimedOut),
-            Ok(Err(error)) => return Err(FlightError::Load(Arc::new(error))),
-            Ok(Ok(loaded)) => loaded,
-        };
+        let (failed, cost) = (!matches!(result, Ok(Ok(_))), began.elapsed() / values.max(1));
+        for _ in 0..values {
+            statistics.loaded(job.scope.org(), job.operation, cost, failed);
+        }
+        match result {
+            Err(_elapsed) => Err(FlightError::TimedOut),
+            Ok(Err(error)) => Err(FlightError::Load(Arc::new(error))),
+            Ok(Ok(loaded)) => Ok((loaded, Run { began, began_at, cost })),
+        }
+    }
+
+    /// Makes what was loaded ready to be sent.
+    pub(crate) async fn fresh<T: Serialize>(
+        &self,
+        job: &Job,
+        loaded: Option<Loaded<T>>,
+        run: Run,
+    ) -> Result<Fresh, FlightError> {
         let Some(loaded) = loaded else {
-            return Ok(Fresh { answer: None, not_after: None, began, began_at, cost });
+            return Ok(Fresh { answer: None, not_after: None, run });
+        };
+        let outcome = match job.pilot.key().basis {
+            Basis::Generations(_) => Outcome::Miss,
+            Basis::Unknown { .. } => Outcome::Bypass,
         };
         let body = serde_json::to_vec(&loaded.value).map_err(|_| FlightError::Unserializable)?;
         let etag = entity_tag(&body);
-        let Content { identity, gzip } = codec.pack(job.operation, body.into()).await;
+        let packed = self.shared().codec.pack(job.operation, body.into()).await;
+        let Content { identity, gzip } = packed;
         let answer = CachedAnswer { body: identity, gzip, etag, outcome, age: Duration::ZERO };
-        let answer = Some(answer);
-        Ok(Fresh { answer, not_after: loaded.not_after, began, began_at, cost })
+        Ok(Fresh { answer: Some(answer), not_after: loaded.not_after, run })
     }
 
     /// Answers those who wait, and whoever comes until the answer is stored: a provider that hangs
     /// costs its own deadline, and readers no more than the grace.
     async fn land_and_store(&self, job: &Job, fresh: Fresh) {
-        let bytes = fresh.answer.as_ref().map_or(0, |answer| answer.body.len());
-        let is_too_large = bytes > self.shared().settings.max_value_bytes;
-        if is_too_large {
-            let operation = job.operation.name();
-            tracing::warn!(cache.operation = operation, bytes, "value too large to cache");
-        }
         match &job.pilot.key().basis {
-            _ if is_too_large => job.pilot.land(Ok(fresh.answer)),
+            _ if self.is_too_large(job, &fresh) => job.pilot.land(Ok(fresh.answer)),
             Basis::Generations(_) => {
                 let mut storing = std::pin::pin!(self.store(job, &fresh));
                 let stored = tokio::time::timeout(STORE_GRACE, &mut storing).await;
@@ -174,40 +204,56 @@ impl TenantCache {
         }
     }
 
+    pub(crate) fn is_too_large(&self, job: &Job, fresh: &Fresh) -> bool {
+        let bytes = fresh.answer.as_ref().map_or(0, |answer| answer.body.len());
+        let is_too_large = bytes > self.shared().settings.max_value_bytes;
+        if is_too_large {
+            let operation = job.operation.name();
+            tracing::warn!(cache.operation = operation, bytes, "value too large to cache");
+        }
+        is_too_large
+    }
+
     /// Keeps it in this process and stores it in the provider, for every instance; answers whether
     /// that took it.
     async fn store(&self, job: &Job, fresh: &Fresh) -> bool {
-        let Inner { provider, clock, statistics, gutter, codec, negatives, .. } = &**self.shared();
-        if fresh.answer.is_none() && !negatives.admit(job.scope.org()) {
-            return true;
-        }
-        let policy = job.operation.policy();
-        let ttl = if fresh.answer.is_some() { policy.ttl } else { NEGATIVE_TTL.min(policy.ttl) };
-        let ttl = ttl.mul_f64(1.0 - JITTER * rand::random::<f64>());
-        let now = clock.now();
-        let Some((envelope, lifetime)) = envelope(job, fresh, now, ttl) else { return true };
-        let envelope = Arc::new(envelope);
-        self.keep_in_process(&job.place(), Arc::clone(&envelope), &job.cells);
-        let Some(value) = encoded(codec, job, &envelope) else { return true };
-        statistics.stored(job.scope.org(), job.operation, value.len());
-        codec.has_seen(&job.place(), &envelope);
-        let options = SetOptions::with_ttl(lifetime);
+        let Inner { provider, gutter, .. } = &**self.shared();
+        let Some((value, options)) = self.prepares(job, fresh) else { return true };
         let stored = provider.set(job.pilot.key().key.as_str(), value, options).await;
         gutter.stored(stored.is_ok());
         stored.inspect_err(|error| self.provider_failed("store", error)).is_ok()
     }
 
+    /// Keeps it in this process, and answers what is to be stored in the provider, if anything.
+    pub(crate) fn prepares(&self, job: &Job, fresh: &Fresh) -> Option<(Bytes, SetOptions)> {
+        let Inner { clock, statistics, codec, negatives, .. } = &**self.shared();
+        if fresh.answer.is_none() && !negatives.admit(job.scope.org()) {
+            return None;
+        }
+        let policy = job.operation.policy();
+        let ttl = if fresh.answer.is_some() { policy.ttl } else { NEGATIVE_TTL.min(policy.ttl) };
+        let ttl = ttl.mul_f64(1.0 - JITTER * rand::random::<f64>());
+        let now = clock.now();
+        let (envelope, lifetime) = envelope(job, fresh, now, ttl)?;
+        let envelope = Arc::new(envelope);
+        self.keep_in_process(&job.place(), Arc::clone(&envelope), &job.cells);
+        let value = encoded(codec, job, &envelope)?;
+        statistics.stored(job.scope.org(), job.operation, value.len());
+        codec.has_seen(&job.place(), &envelope);
+        Some((value, SetOptions::with_ttl(lifetime)))
+    }
+
     /// Keeps in process what cannot be stored, for the rest of the lease.
-    async fn keep(&self, job: &Job, fresh: &Fresh) {
+    pub(crate) async fn keep(&self, job: &Job, fresh: &Fresh) {
         let Inner { gutter, settings, codec, .. } = &**self.shared();
         if !job.operation.policy().class.may_be_stale() || fresh.answer.is_none() {
             return;
         }
-        let envelope = envelope(job, fresh, fresh.began_at, settings.lease);
+        let envelope = envelope(job, fresh, fresh.run.began_at, settings.lease);
         let Some((envelope, _)) = envelope else { return };
         let Some(value) = encoded(codec, job, &envelope) else { return };
         self.look_after();
-        gutter.keep(job.pilot.key().key.as_str(), job.tries, value, fresh.began).await;
+        gutter.keep(job.pilot.key().key.as_str(), job.tries, value, fresh.run.began).await;
     }
 }
 
@@ -233,7 +279,7 @@ fn envelope(
         }
         None => (Arc::from(""), Content { identity: Bytes::new(), gzip: None }),
     };
-    let load_cost = fresh.cost;
+    let load_cost = fresh.run.cost;
     let envelope =
         Envelope { generations, created_at, expires_at, stale_until, load_cost, etag, content };
     Some((envelope, lifetime))

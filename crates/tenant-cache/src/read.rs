@@ -35,10 +35,10 @@ pub(crate) enum Read {
 }
 
 /// What the provider answered.
-struct Answered {
-    value: Option<Bytes>,
-    /// Every generation of the value, as far as there are any.
-    stamps: Vec<Option<Stamp>>,
+pub(crate) struct Answered {
+    pub(crate) values: Vec<Option<Bytes>>,
+    /// Every generation, as far as there are any.
+    pub(crate) stamps: Vec<Option<Stamp>>,
     /// Those of them that were asked for.
     asked: Vec<Option<Stamp>>,
 }
@@ -65,14 +65,14 @@ impl TenantCache {
         place: Place<'_>,
         dependencies: &Dependencies,
     ) -> Result<Read, RedisError> {
-        let Inner { coherence, provider, clock, .. } = &**self.shared();
+        let Inner { coherence, .. } = &**self.shared();
         let (keys, cells) = (dependencies.keys(), dependencies.cells());
         let Some(question) = coherence.begin_read(scope, keys, cells) else {
             return Ok(Read::Unknown);
         };
         // What is kept needs the generations only.
         if let Some(kept) = self.kept(&place) {
-            let answered = self.ask(None, dependencies).await?;
+            let answered = self.ask(&[], dependencies).await?;
             if !self.learns(scope, dependencies, &question, &answered).await {
                 return Ok(Read::Unknown);
             }
@@ -84,62 +84,63 @@ impl TenantCache {
                 }
             }
         }
-        let answered = self.ask(Some(place), dependencies).await?;
+        let answered = self.ask(&[place.key.as_str()], dependencies).await?;
         if !self.learns(scope, dependencies, &question, &answered).await {
             return Ok(Read::Unknown);
         }
-        let Answered { value, stamps, .. } = answered;
+        let Answered { values, stamps, .. } = answered;
+        let value = values.into_iter().next().flatten();
         let complete: Option<Vec<Stamp>> = stamps.iter().copied().collect();
         if let (Some(value), Some(generations)) = (value, complete)
-            && let Some(decoded) = self.shared().codec.accept(&place, value)
+            && let Some(read) = self.found(&place, value, cells, generations)
         {
-            if decoded.envelope.generations == generations {
-                self.shared().codec.has_seen(&place, &decoded.envelope);
-                self.reseal(place, &decoded);
-                let envelope = Arc::new(decoded.envelope);
-                let read = self.judge(&place, &envelope);
-                if matches!(read, Read::Answer { .. }) {
-                    self.keep_in_process(&place, envelope, cells);
-                }
-                return Ok(read);
-            }
-            if let Some(read) = self.softened(&place, &decoded.envelope, cells, generations) {
-                return Ok(read);
-            }
-            self.shared().codec.looks_for_replay(&place, &decoded.envelope);
+            return Ok(read);
         }
+        match self.completes(scope, dependencies, &question, stamps).await? {
+            Some(generations) => Ok(Read::Absent { generations, spare: None }),
+            None => Ok(Read::Unknown),
+        }
+    }
+
+    /// Creates the generations that are not there. `None`: they may not be relied on.
+    pub(crate) async fn completes(
+        &self,
+        scope: &TenantScope,
+        dependencies: &Dependencies,
+        question: &Question,
+        stamps: Vec<Option<Stamp>>,
+    ) -> Result<Option<Vec<Stamp>>, RedisError> {
+        let Inner { coherence, provider, clock, .. } = &**self.shared();
         let were_there: Vec<bool> = stamps.iter().map(Option::is_some).collect();
         let generations = dependencies.complete(provider.as_ref(), clock.as_ref(), stamps).await?;
         // A failover may have come between the two questions.
-        if !coherence.believes(scope, keys, &question) {
-            return Ok(Read::Unknown);
+        if !coherence.believes(scope, dependencies.keys(), question) {
+            return Ok(None);
         }
-        let Some(generations) = generations else { return Ok(Read::Unknown) };
+        let Some(generations) = generations else { return Ok(None) };
         // Not those that were leased: nobody asked for them.
         let created: Vec<Option<Stamp>> = generations
             .iter()
             .zip(were_there)
             .map(|(stamp, was_there)| (!was_there).then_some(*stamp))
             .collect();
-        question.learn(cells, &created);
-        Ok(Read::Absent { generations, spare: None })
+        question.learn(dependencies.cells(), &created);
+        Ok(Some(generations))
     }
 
-    async fn ask(
+    /// Asks for values and for what they depend on, in one round trip.
+    pub(crate) async fn ask(
         &self,
-        place: Option<Place<'_>>,
+        values: &[&str],
         dependencies: &Dependencies,
     ) -> Result<Answered, RedisError> {
         let Inner { provider, coherence, .. } = &**self.shared();
         let mut stamps = dependencies.leased(&coherence.cells);
         let open = dependencies.keys().iter().zip(&stamps).filter(|(_, leased)| leased.is_none());
-        let keys: Vec<&str> = place
-            .iter()
-            .map(|place| place.key.as_str())
-            .chain(open.map(|(key, _)| key.as_str()))
-            .collect();
+        let keys: Vec<&str> =
+            values.iter().copied().chain(open.map(|(key, _)| key.as_str())).collect();
         let mut found = provider.get_many(&keys).await?.into_iter();
-        let value = if place.is_some() { found.next().flatten() } else { None };
+        let values = found.by_ref().take(values.len()).collect();
         let mut asked = vec![None; stamps.len()];
         let slots = stamps.iter_mut().zip(&mut asked).zip(dependencies.cells());
         for ((stamp, asked), cell) in slots.filter(|((leased, _), _)| leased.is_none()) {
@@ -150,13 +151,13 @@ impl TenantCache {
             *asked = record.map(|record| record.stamp);
             *stamp = *asked;
         }
-        Ok(Answered { value, stamps, asked })
+        Ok(Answered { values, stamps, asked })
     }
 
     /// Whether an answer may be believed. Invalidations that failed while it was under way count,
     /// and so does a failover: it may come from a service that has forgotten some; and so do stamps
     /// that are earlier than those that it answered before.
-    async fn learns(
+    pub(crate) async fn learns(
         &self,
         scope: &TenantScope,
         dependencies: &Dependencies,
@@ -192,6 +193,34 @@ impl TenantCache {
             Freshness::Spare => Read::Absent { generations, spare: answer(Outcome::Stale) },
             Freshness::Over => Read::Absent { generations, spare: None },
         }
+    }
+
+    /// What is to be done with a value that was found under these generations; none if it is of
+    /// no use.
+    pub(crate) fn found(
+        &self,
+        place: &Place<'_>,
+        value: Bytes,
+        cells: &[Arc<Cell>],
+        generations: Vec<Stamp>,
+    ) -> Option<Read> {
+        let codec = &self.shared().codec;
+        let decoded = codec.accept(place, value)?;
+        if decoded.envelope.generations == generations {
+            codec.has_seen(place, &decoded.envelope);
+            self.reseal(*place, &decoded);
+            let envelope = Arc::new(decoded.envelope);
+            let read = self.judge(place, &envelope);
+            if matches!(read, Read::Answer { .. }) {
+                self.keep_in_process(place, envelope, cells);
+            }
+            return Some(read);
+        }
+        let softened = self.softened(place, &decoded.envelope, cells, generations);
+        if softened.is_none() {
+            codec.looks_for_replay(place, &decoded.envelope);
+        }
+        softened
     }
 
     /// What is served of a value that a soft purge has dropped, and nothing else; until its time is

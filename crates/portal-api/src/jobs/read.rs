@@ -69,7 +69,7 @@ fn from_cache(error: CacheError<LoadError>) -> ApiError {
         CacheError::Load(error) if error.is_unavailable() => ApiError::unavailable(error),
         CacheError::Load(error) => ApiError::internal(error),
         CacheError::TimedOut | CacheError::Overloaded => ApiError::unavailable(error),
-        CacheError::Unserializable => ApiError::internal(error),
+        CacheError::Unserializable | CacheError::Incomplete => ApiError::internal(error),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What is kept in the process: found without asking anybody, and never for longer than it is right.
+//! What is kept in the process, to the millisecond, for which a test has to hold the clock: found
+//! without asking anybody, and never for longer than it is right.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests report by panicking, as tests do")]
 
@@ -6,8 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis_provider::testing::{Fault, FaultyRedis, RecordingRedis};
-use redis_provider::{Backplane, MemoryProvider, MemorySettings, RedisError, RedisProvider};
+use redis_provider::testing::{FaultyRedis, RecordingRedis};
+use redis_provider::{Backplane, MemoryProvider, MemorySettings, RedisProvider};
 use tenancy::{Clock, EventKind, Evidence, TenantId, TenantScope};
 use tenant_cache::{CacheSettings, CachedAnswer, Loaded, Operation, Outcome, TenantCache};
 use time::OffsetDateTime;
@@ -103,42 +104,6 @@ async fn a_kept_value_is_given_without_asking_until_its_lease_ends_and_then_for_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_own_write_is_seen_at_once() {
-    let here = Instance::on(&memory());
-    let scope = scope("org_a");
-    for value in ["one", "two", "three"] {
-        here.cache.invalidate(&scope, CHANGED, None).await.unwrap();
-        assert_eq!(here.reads(&scope, value).await, an(Outcome::Miss, value));
-        assert_eq!(here.reads(&scope, "never").await, an(Outcome::Hit, value));
-    }
-    here.cache.invalidate(&scope, EventKind::TenantSuspended, None).await.unwrap();
-    assert_eq!(here.reads(&scope, "four").await, an(Outcome::Miss, "four"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_own_write_that_failed_is_seen_at_once() {
-    let here = Instance::on(&memory());
-    let scope = scope("org_a");
-    here.reads(&scope, "old").await;
-    here.way.inject(Fault::Fail(RedisError::Unavailable("away".to_owned())));
-    assert!(here.cache.invalidate(&scope, CHANGED, None).await.is_err());
-    assert_eq!(here.reads(&scope, "new").await, an(Outcome::Bypass, "new"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_write_elsewhere_is_seen_by_message() {
-    let provider = memory();
-    let here = Instance::listening_on(&provider).await;
-    let there = Instance::listening_on(&provider).await;
-    let scope = scope("org_a");
-    here.reads(&scope, "old").await;
-    assert_eq!(there.reads(&scope, "never").await, an(Outcome::Hit, "old"));
-    here.cache.invalidate(&scope, CHANGED, None).await.unwrap();
-    sleep(Duration::from_millis(1)).await;
-    assert_eq!(there.reads(&scope, "new").await, an(Outcome::Miss, "new"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_write_elsewhere_is_seen_within_the_lease_when_its_message_is_lost() {
     let provider = memory();
     let (here, there) = (Instance::on(&provider), Instance::listening_on(&provider).await);
@@ -201,29 +166,4 @@ async fn an_old_value_is_given_while_a_new_one_is_loaded_and_when_none_can_be() 
     // An event drops it all the same.
     here.cache.invalidate(&scope, CHANGED, None).await.unwrap();
     assert_eq!(here.reads(&scope, "newest").await, an(Outcome::Miss, "newest"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn instances_that_miss_the_same_load_once() {
-    let provider = memory();
-    let instances: Vec<Arc<Instance>> = (0..4).map(|_| Arc::new(Instance::on(&provider))).collect();
-    let scope = scope("org_a");
-    let mut readers = tokio::task::JoinSet::new();
-    for number in 0..10_000 {
-        let (here, scope) = (Arc::clone(&instances[number % 4]), scope.clone());
-        readers.spawn(async move {
-            let key = Operation::JobsList.key(&scope).part("all").build();
-            let load = || async {
-                sleep(Duration::from_millis(30)).await;
-                Ok::<_, io::Error>(Some(Loaded::new("value")))
-            };
-            let answer = here.cache.get_or_load(&scope, Operation::JobsList, key, &[], load).await;
-            told(&answer.unwrap().unwrap()).1
-        });
-    }
-    while let Some(value) = readers.join_next().await {
-        assert_eq!(value.unwrap(), "value");
-    }
-    let loads: u64 = instances.iter().map(|here| here.cache.statistics().total.loads).sum();
-    assert_eq!(loads, 1);
 }

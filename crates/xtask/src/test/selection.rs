@@ -3,8 +3,11 @@
 /// The package whose tests run the built programs.
 pub(super) const BLACK_BOX: &str = "portal-tests";
 
-/// The package whose tests run against every kind of Redis.
+/// The package with the adapters for each kind of Redis, which are tested on it.
 pub(super) const PROVIDERS: &str = "redis-provider";
+
+/// The package of the cache, which is tested on each kind of Redis as well.
+pub(super) const CACHE: &str = "tenant-cache";
 
 /// What the developer wants to run.
 #[derive(Debug)]
@@ -42,7 +45,8 @@ impl<'a> Selection<'a> {
 
     /// Whether dev-upstash and the Redis Cluster are used.
     pub(super) fn needs_every_redis(&self) -> bool {
-        self.needs_programs() || self.packages().any(|package| package == PROVIDERS)
+        let is_on_every_redis = |package| [PROVIDERS, CACHE].contains(&package);
+        self.needs_programs() || self.packages().any(is_on_every_redis)
     }
 }
 
@@ -76,7 +80,7 @@ mod tests {
             Selection::of(&words).needs_every_redis()
         };
         assert!(needs("") && needs("sign_in") && needs("-p redis-provider"));
-        assert!(needs("-p portal-tests") && !needs("-p tenancy"));
+        assert!(needs("-p portal-tests") && needs("-p tenant-cache") && !needs("-p tenancy"));
     }
 
     #[test]

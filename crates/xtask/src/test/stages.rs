@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::selection::{BLACK_BOX, PROVIDERS, Selection};
+use super::selection::{BLACK_BOX, CACHE, PROVIDERS, Selection};
 use crate::processes::{capture, command};
 use crate::run::Run;
 
@@ -25,11 +25,17 @@ const OF_TWO_INSTANCES: &str = "two_instances::";
 const DRILLS: &str = "drills::";
 const DRILLS_SUITE: &str = "faults";
 
+/// The suite of the cache on every kind of Redis has a stage for each, which tells how long it took:
+/// the binary, which has one module for each kind.
+const CACHE_SUITE: &str = "every_redis";
+
 /// Which tests a stage runs.
 #[derive(Debug)]
 enum Scope {
-    /// All but those of the real Upstash and the drills.
+    /// All but those that have stages of their own.
     Everything,
+    /// The suite of the cache, on the kind of Redis that the module is named after.
+    Cache { module: &'static str },
     /// These binaries of the black-box suites, on this Redis.
     BlackBox { binaries: &'static [&'static str], provider: &'static str },
     /// The drills, which bring their own Redis.
@@ -50,6 +56,13 @@ const PROVIDER_SUITE: &[&str] = &["provider"];
 /// In order; the documentation tests come before.
 pub(super) const STAGES: &[Stage] = &[
     Stage { title: "tests", scope: Scope::Everything },
+    Stage { title: "cache suite on memory", scope: Scope::Cache { module: "on_memory::" } },
+    Stage { title: "cache suite on a single Redis", scope: Scope::Cache { module: "on_single::" } },
+    Stage {
+        title: "cache suite on a Redis Cluster",
+        scope: Scope::Cache { module: "on_cluster::" },
+    },
+    Stage { title: "cache suite on dev-upstash", scope: Scope::Cache { module: "on_upstash::" } },
     Stage {
         title: "black-box suites on a Redis Cluster",
         scope: Scope::BlackBox { binaries: &["api", "isolation", "provider"], provider: "cluster" },
@@ -85,7 +98,9 @@ impl Stage {
     pub(super) fn tell(&self, program: &mut Command) {
         match self.scope {
             Scope::BlackBox { provider, .. } => program.env(PROVIDER, provider),
-            Scope::Everything | Scope::Drills | Scope::RealUpstash => program.env_remove(PROVIDER),
+            Scope::Everything | Scope::Cache { .. } | Scope::Drills | Scope::RealUpstash => {
+                program.env_remove(PROVIDER)
+            }
         };
     }
 
@@ -99,8 +114,10 @@ impl Stage {
     /// it with other features, once more.
     fn nextest_arguments(&self) -> Vec<String> {
         let real = format!("(package({PROVIDERS}) and test({OF_REAL_UPSTASH}))");
+        let cache = format!("(package({CACHE}) and binary({CACHE_SUITE}))");
         let filter = match &self.scope {
-            Scope::Everything => format!("not {real} and not test({DRILLS})"),
+            Scope::Everything => format!("not {real} and not {cache} and not test({DRILLS})"),
+            Scope::Cache { module } => format!("{cache} and test(/^{module}/)"),
             Scope::Drills => format!("package({BLACK_BOX}) and binary({DRILLS_SUITE})"),
             Scope::RealUpstash => real,
             Scope::BlackBox { binaries, .. } => {
@@ -120,9 +137,16 @@ impl Stage {
     fn cargo_arguments(&self) -> Vec<String> {
         let words = match &self.scope {
             Scope::Everything => {
-                format!(
-                    "--workspace --lib --bins --tests -- --skip {OF_REAL_UPSTASH} --skip {DRILLS}"
-                )
+                let kinds = STAGES.iter().filter_map(|stage| match stage.scope {
+                    Scope::Cache { module } => Some(module),
+                    _ => None,
+                });
+                let skipped = [OF_REAL_UPSTASH, DRILLS].into_iter().chain(kinds);
+                let skipped: String = skipped.map(|name| format!(" --skip {name}")).collect();
+                format!("--workspace --lib --bins --tests --{skipped}")
+            }
+            Scope::Cache { module } => {
+                format!("--package {CACHE} --test {CACHE_SUITE} -- {module}")
             }
             Scope::Drills => {
                 format!("--package {BLACK_BOX} --test {DRILLS_SUITE} -- --test-threads 1")
@@ -214,6 +238,12 @@ mod tests {
         value.map(|value| value.to_str().unwrap().to_owned())
     }
 
+    /// The stage of the black-box suites on a provider.
+    fn staged(provider: &str) -> &'static Stage {
+        let is_it = |stage: &&Stage| provider_of(stage).as_deref() == Some(provider);
+        STAGES.iter().find(is_it).expect("a stage")
+    }
+
     #[test]
     fn each_redis_has_its_stage() {
         let providers: Vec<_> = STAGES.iter().filter_map(provider_of).collect();
@@ -224,7 +254,8 @@ mod tests {
     fn tests_of_the_real_service_are_run_by_their_own_stage_alone() {
         let [first, .., last] = STAGES else { panic!("no stages") };
         let real = "(package(redis-provider) and test(real_upstash))";
-        let others = format!("not {real} and not test(drills::)");
+        let cache = "(package(tenant-cache) and binary(every_redis))";
+        let others = format!("not {real} and not {cache} and not test(drills::)");
         assert_eq!(first.nextest_arguments(), ["--workspace", "-E", &others]);
         assert_eq!(last.nextest_arguments(), ["--workspace", "-E", real]);
         assert!(first.cargo_arguments().join(" ").contains("--skip real_upstash"));
@@ -240,7 +271,24 @@ mod tests {
             "--package portal-tests --test faults -- --test-threads 1"
         );
         let first = STAGES.first().unwrap();
-        assert!(first.cargo_arguments().join(" ").ends_with("--skip drills::"));
+        assert!(first.cargo_arguments().join(" ").contains("--skip drills::"));
+    }
+
+    #[test]
+    fn the_cache_is_tested_on_each_redis_by_a_stage_of_its_own() {
+        let stages: Vec<_> =
+            STAGES.iter().filter(|stage| matches!(stage.scope, Scope::Cache { .. })).collect();
+        let kinds = ["on_memory::", "on_single::", "on_cluster::", "on_upstash::"];
+        assert_eq!(stages.len(), kinds.len());
+        let everything = STAGES.first().unwrap().cargo_arguments().join(" ");
+        for (stage, kind) in stages.into_iter().zip(kinds) {
+            let filter =
+                format!("(package(tenant-cache) and binary(every_redis)) and test(/^{kind}/)");
+            assert_eq!(stage.nextest_arguments(), ["--workspace", "-E", &filter]);
+            let arguments = stage.cargo_arguments().join(" ");
+            assert_eq!(arguments, format!("--package tenant-cache --test every_redis -- {kind}"));
+            assert!(everything.contains(&format!("--skip {kind}")), "{everything}");
+        }
     }
 
     #[test]
@@ -255,7 +303,7 @@ mod tests {
 
     #[test]
     fn suites_are_selected_in_both_runners() {
-        let stage = &STAGES[1];
+        let stage = staged("cluster");
         let filter = "package(portal-tests) and \
             (binary(api) or binary(isolation) or binary(provider))";
         assert_eq!(stage.nextest_arguments(), ["--workspace", "-E", filter]);
@@ -263,7 +311,7 @@ mod tests {
             stage.cargo_arguments().join(" "),
             "--package portal-tests --test api --test isolation --test provider"
         );
-        let memory = &STAGES[3];
+        let memory = staged("memory");
         let filter = "package(portal-tests) and (binary(provider)) and not test(two_instances::)";
         assert_eq!(memory.nextest_arguments(), ["--workspace", "-E", filter]);
         assert_eq!(

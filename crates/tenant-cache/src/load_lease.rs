@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis_provider::{Command, Reply, Script, SetOptions};
+use redis_provider::{Command, RedisError, Reply, Script, SetOptions};
 use sha2::{Digest, Sha256};
 use tenancy::TenantScope;
 use time::OffsetDateTime;
@@ -17,8 +17,6 @@ use crate::cache::{Inner, TenantCache};
 use crate::coherence::Stamp;
 use crate::envelope::{Envelope, Place};
 
-/// How long the provider may take to say whose turn it is: a slow one is not waited for.
-const GRACE: Duration = Duration::from_millis(50);
 /// How long a waiter goes on before it loads by itself.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between looks: short at first, because most loads are.
@@ -72,9 +70,15 @@ impl TenantCache {
                 Command::Get(place.key.as_str().to_owned()),
             ];
             let ours = || LoadLease { key: key.clone(), token: token.clone() };
-            let answered = tokio::time::timeout(GRACE, provider.pipeline(commands)).await;
-            // A slow answer may have taken it; if so, it is given back.
-            let Ok(answered) = answered else { return Turn::Ours(Some(ours())) };
+            // Waited for as long as the provider waits: its answer comes behind those to all the
+            // readers who ask at once, and whoever gave up on it would load beside the others.
+            let answered = match provider.pipeline(commands).await {
+                // It may have been taken; if so, it is given back.
+                Err(RedisError::Timeout { maybe_applied: true }) => {
+                    return Turn::Ours(Some(ours()));
+                }
+                answered => answered,
+            };
             let mut replies = answered.unwrap_or_default().into_iter();
             // Nobody is to wait because the provider is away.
             let (Some(Ok(Reply::Applied(is_ours))), Some(Ok(Reply::Value(value)))) =

@@ -79,6 +79,14 @@ impl Flights {
         self.lock().len()
     }
 
+    /// Lets nobody board any more; another flight of the same key goes on.
+    fn forget(&self, pilot: &Pilot) {
+        let mut flights = self.lock();
+        if flights.get(&pilot.key).is_some_and(|landing| landing.same_channel(&pilot.landing)) {
+            flights.remove(&pilot.key);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<FlightKey, Landing>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,15 +110,19 @@ impl Pilot {
         self.landing.clone()
     }
 
-    /// Gives everybody the outcome, those included who board until the pilot is dropped.
+    /// Gives everybody the outcome, those included who board until the pilot is dropped. An error is
+    /// for those who are on board: whoever comes later makes a try of their own.
     pub(crate) fn land(&self, outcome: FlightOutcome) {
+        if outcome.is_err() {
+            self.flights.forget(self);
+        }
         self.sender.send_replace(Some(outcome));
     }
 }
 
 impl Drop for Pilot {
     fn drop(&mut self) {
-        self.flights.lock().remove(&self.key);
+        self.flights.forget(self);
     }
 }
 

@@ -94,6 +94,18 @@ async fn a_load_without_generations_is_shared_for_a_second_at_most() {
     assert_eq!(text(&slow.await.unwrap()), "old");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_error_is_for_those_who_waited_for_it_however_slow_the_service_is_then() {
+    let Fixture { cache, scope, provider, .. } = fixture();
+    // The lease of the load is given back by this.
+    provider.inject_on("evaluate", Fault::Delay(Duration::from_secs(10)));
+    let key = Operation::JobsList.key(&scope).part("all").build();
+    let failing = || async { Err::<Option<Loaded<()>>, _>(io::Error::other("away")) };
+    let answer = cache.get_or_load(&scope, Operation::JobsList, key, &[], failing).await;
+    assert!(answer.is_err());
+    assert_eq!(text(&read(&cache, &scope, "value").await), "value");
+}
+
 #[tokio::test]
 async fn a_value_ends_with_its_time_to_live_or_its_own_last_instant() {
     let Fixture { cache, scope, clock, .. } = fixture();

@@ -1,8 +1,10 @@
 //! The cache as its users see it: fast, fresh after a write, on every instance.
 
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flate2::bufread::GzDecoder;
 use portal_tests::job;
 use portal_tests::portal::{Portal, Redis};
 use portal_tests::tenant::World;
@@ -35,6 +37,44 @@ async fn a_list_is_a_miss_then_a_hit_with_one_entity_tag() {
     assert_eq!(admin.get("/api/jobs").await.header("x-cache"), "hit");
     let viewer = tenant.signs_in(&portal, Role::Viewer).await;
     assert_eq!(viewer.get("/api/jobs").await.header("x-cache"), "miss");
+}
+
+#[tokio::test]
+async fn who_takes_gzip_is_sent_it_and_the_others_are_not() {
+    let world = World::shared().await;
+    let tenant = world.tenant().await;
+    let portal = Portal::spawn(&world.databases, Redis::Shared).await;
+    let recruiter = tenant.signs_in(&portal, Role::Recruiter).await;
+    for number in 0..5 {
+        let job = job::titled(&format!("Nurse {number}"));
+        let _ = recruiter.post("/api/jobs", &job).await.expect(201);
+    }
+    let plain = recruiter.get("/api/jobs").await.expect(200);
+    let get = || recruiter.request(reqwest::Method::GET, "/api/jobs");
+    let coded = get().header("Accept-Encoding", "br;q=0.1, gzip").send().await.unwrap();
+    let header = |name: &str| coded.headers().get(name).unwrap().to_str().unwrap().to_owned();
+    assert_eq!(header("x-cache"), "hit", "one entry for both forms");
+    assert_eq!(header("content-encoding"), "gzip");
+    assert_eq!(header("vary"), "Accept-Encoding, Cookie, Authorization");
+    assert_eq!(header("etag"), plain.header("etag").trim_end_matches('"').to_owned() + "-gzip\"");
+    let etag = header("etag");
+    let body = coded.bytes().await.unwrap();
+    assert!(body.len() * 10 <= plain.text.len() * 9);
+    let mut inflated = String::new();
+    GzDecoder::new(&body[..]).read_to_string(&mut inflated).unwrap();
+    assert_eq!(inflated, plain.text);
+
+    assert_eq!(plain.header("content-encoding"), "");
+    assert_eq!(plain.header("vary"), "Accept-Encoding, Cookie, Authorization");
+    for known in [etag, plain.header("etag")] {
+        let request = get().header("Accept-Encoding", "gzip").header("If-None-Match", &known);
+        let unchanged = recruiter.send(request).await.expect(304);
+        assert_eq!(unchanged.header("etag"), known);
+    }
+    // A part of a page is made for this caller, and not compressed for one.
+    let part = recruiter.request(reqwest::Method::GET, "/api/jobs?fields=id");
+    let part = part.header("Accept-Encoding", "gzip");
+    assert_eq!(recruiter.send(part).await.expect(200).header("content-encoding"), "");
 }
 
 #[tokio::test]

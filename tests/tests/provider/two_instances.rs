@@ -10,6 +10,9 @@ use portal_tests::waiting::eventually;
 use serde_json::json;
 use tenancy::Role;
 
+/// People who open the same page at the same moment.
+const CLIENTS: usize = 1_000;
+
 /// How long an instance may show what another one has just changed.
 const LEASE: Duration = Duration::from_secs(1);
 
@@ -73,4 +76,32 @@ async fn what_one_instance_loads_the_other_finds_and_what_one_changes_the_other_
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_thousand_clients_of_two_instances_make_one_query() {
+    let pair = pair().await;
+    let _ = pair.at_one.post("/api/jobs", &job::nurse()).await.expect(201);
+    let at = [&pair.at_one, &pair.at_two];
+    let before = loads_of_the_list(&pair).await;
+    let clients = (0..CLIENTS).map(|number| at[number % 2].get("/api/jobs?sort=title"));
+    let answers = futures_util::future::join_all(clients).await;
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.text), (reqwest::StatusCode::OK, &answers[0].text));
+    }
+    assert!(answers[0].text.contains("Nurse"), "{}", answers[0].text);
+    // A load is a query: nobody else counts it apart from those of other tests.
+    assert_eq!(loads_of_the_list(&pair).await - before, 1);
+}
+
+/// How often both instances have asked the database for a list.
+async fn loads_of_the_list(pair: &Pair) -> u64 {
+    let mut sum = 0;
+    for browser in [&pair.at_one, &pair.at_two] {
+        let figures = browser.get("/metrics").await.expect(200).text;
+        let line = r#"portal_cache_loads_total{feature="jobs",operation="list"} "#;
+        let count = figures.lines().find_map(|told| told.strip_prefix(line));
+        sum += count.expect("a count of loads").parse::<u64>().unwrap();
+    }
+    sum
 }

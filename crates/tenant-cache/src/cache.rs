@@ -274,6 +274,7 @@ impl TenantCache {
         let targets = invalidation.targets();
         let (provider, clock) = (provider.as_ref(), clock.as_ref());
         let progress = invalidation::replace(provider, clock, targets, script).await;
+        coherence.has_replaced(&progress.done, &progress.stamps);
         let finish = invalidation.finish(&progress.done);
         self.tells(&progress.done).await;
         let error = match finish {

@@ -11,7 +11,7 @@ use redis_provider::Script;
 use tenancy::TenantScope;
 
 use crate::cache::{Inner, TenantCache};
-use crate::coherence::{Cells, Course, Stamp, Target};
+use crate::coherence::{Course, Stamp, Target};
 use crate::generation::Dependencies;
 
 impl TenantCache {
@@ -33,7 +33,7 @@ impl TenantCache {
                 Course::Behind => is_onward = false,
                 Course::TurnedBack => {
                     is_onward = false;
-                    Cells::forgets(cell);
+                    cell.drop_lease();
                     turned_back.extend(dependencies.target(index));
                 }
             }
@@ -45,7 +45,7 @@ impl TenantCache {
     }
 
     async fn replaces_turned_back(&self, scope: &TenantScope, targets: BTreeSet<Target>) {
-        let Inner { codec, .. } = &**self.shared();
+        let Inner { codec, coherence, .. } = &**self.shared();
         for target in &targets {
             codec.refusals.turned_back();
             tracing::warn!(
@@ -59,6 +59,11 @@ impl TenantCache {
             );
         }
         // What fails is in the journal, and repeated.
-        let _replaced = self.replace(scope, targets, Script::AdvanceStamp).await;
+        let replaced = self.replace(scope, targets, Script::AdvanceStamp).await.unwrap_or_default();
+        for (target, stamp) in replaced {
+            if let Some(cell) = coherence.cells.known(&target.key) {
+                cell.begins_anew(stamp);
+            }
+        }
     }
 }

@@ -34,7 +34,10 @@ pub(crate) struct Cell {
     /// A stamp that replaced another one softly, and that one. A fact for ever, since a stamp is
     /// written once; so it needs no fence and no lease.
     softly: Mutex<Option<(Stamp, Stamp)>>,
-    /// Since when the provider has answered an earlier stamp than before; [`NEVER`] if it does not.
+    /// The latest stamp that the provider has answered or has taken from this process, whatever has
+    /// become of the lease: no earlier one is believed.
+    newest: Mutex<Option<Stamp>>,
+    /// Since when the provider has answered an earlier stamp than that; [`NEVER`] if it does not.
     behind_from: AtomicU64,
 }
 
@@ -57,6 +60,7 @@ impl Cell {
             fence: AtomicU64::new(0),
             stamp: Mutex::new(None),
             softly: Mutex::new(None),
+            newest: Mutex::new(None),
             behind_from: AtomicU64::new(NEVER),
         }
     }
@@ -103,6 +107,22 @@ impl Cell {
             return;
         }
         self.leased_from.fetch_max(asked_at.nanos(), Ordering::SeqCst);
+    }
+
+    /// Takes note of a stamp that the provider has taken from this process. That ends no lease and
+    /// begins none.
+    fn has_written(&self, stamp: Stamp) {
+        let mut newest = locked(&self.newest);
+        if newest.is_none_or(|newest| !stamp.is_before(&newest)) {
+            *newest = Some(stamp);
+        }
+    }
+
+    /// The generation went back and has been replaced by `stamp`, which may be earlier than what was
+    /// there before: from now on that one counts.
+    pub(crate) fn begins_anew(&self, stamp: Stamp) {
+        *locked(&self.newest) = Some(stamp);
+        self.behind_from.store(NEVER, Ordering::SeqCst);
     }
 
     /// The number by which a value that was sealed with `stamp` tells that it is still the one;
@@ -194,7 +214,14 @@ impl Cells {
 
     /// Holds a stamp that the provider has answered against those before it.
     pub(crate) fn course(&self, cell: &Cell, stamp: Stamp) -> Course {
-        let is_behind = locked(&cell.stamp).is_some_and(|known| stamp.is_before(&known));
+        let is_behind = {
+            let mut newest = locked(&cell.newest);
+            let is_behind = newest.is_some_and(|newest| stamp.is_before(&newest));
+            if !is_behind {
+                *newest = Some(stamp);
+            }
+            is_behind
+        };
         if !is_behind {
             cell.behind_from.store(NEVER, Ordering::SeqCst);
             return Course::Onward;
@@ -203,14 +230,23 @@ impl Cells {
         let first =
             cell.behind_from.compare_exchange(NEVER, now, Ordering::SeqCst, Ordering::SeqCst);
         let since = first.err().unwrap_or(now);
-        if now.saturating_sub(since) < self.lease { Course::Behind } else { Course::TurnedBack }
+        if now.saturating_sub(since) < self.lease {
+            return Course::Behind;
+        }
+        // One of those who notice at the same time is enough to replace it.
+        match cell.behind_from.compare_exchange(since, now, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => Course::TurnedBack,
+            Err(_) => Course::Behind,
+        }
     }
 
-    /// Forgets the stamp of a generation that is being replaced because it went back.
-    pub(crate) fn forgets(cell: &Cell) {
-        cell.drop_lease();
-        *locked(&cell.stamp) = None;
-        cell.behind_from.store(NEVER, Ordering::SeqCst);
+    /// Takes note of what this process has just replaced.
+    pub(super) fn have_replaced(&self, targets: &[Target], stamps: &[Stamp]) {
+        for (target, stamp) in targets.iter().zip(stamps) {
+            if let Some(cell) = self.known(&target.key) {
+                cell.has_written(*stamp);
+            }
+        }
     }
 
     /// Ends every lease: what was asked before this instant is relied on no more.

@@ -138,6 +138,12 @@ impl Coherence {
         self.journal.replayed(lines, done, replay.interruptions);
     }
 
+    /// This process has replaced these generations by these stamps, in the same order: earlier ones
+    /// are not believed from now on.
+    pub(crate) fn has_replaced(&self, done: &[Target], stamps: &[Stamp]) {
+        self.cells.have_replaced(done, stamps);
+    }
+
     /// Another instance has replaced these generations.
     pub(crate) fn hears_of<'a>(&self, generations: impl IntoIterator<Item = &'a str>) {
         for key in generations {

@@ -98,6 +98,7 @@ on_every_redis! {
         swapped_values_are_misses_and_counted,
         any_flipped_byte_is_a_miss,
         a_value_of_before_an_invalidation_cannot_be_brought_back,
+        what_is_put_back_with_its_generations_is_never_data,
         without_keys_nothing_sensitive_is_stored,
         nothing_sensitive_is_kept_for_an_outage,
     }

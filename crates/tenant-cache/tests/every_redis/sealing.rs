@@ -1,13 +1,16 @@
 //! What somebody with access to the service can do to sensitive values: make them misses.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
+use redis_provider::SetOptions;
 use tenancy::{EventKind, TenantKey, TenantScope};
 use tenant_cache::{CacheSettings, Loaded, Operation, Outcome};
+use tokio::time::Instant;
 
 use crate::fixture::{Fixture, eventually, tenant};
-use crate::instance::{Instance, away};
+use crate::instance::{Instance, away, told};
 
 pub(crate) const OLD: &str = "old:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
 pub(crate) const NEW: &str = "new:QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
@@ -119,6 +122,34 @@ pub(crate) async fn a_value_of_before_an_invalidation_cannot_be_brought_back(fix
         reader.puts(&key, forged.into()).await;
         assert_eq!(reader.outcome(&scope, "x").await, Outcome::Miss);
         assert_eq!(reader.cache.refused_values().damaged, 1);
+    }
+}
+
+/// A value with the generation that it was sealed under, both from before an invalidation: what
+/// this process has seen since tells it that time does not go back.
+pub(crate) async fn what_is_put_back_with_its_generations_is_never_data(fixture: Fixture) {
+    let (here, scope) = (fixture.instance_with_keys(NEW).await, tenant());
+    let (key, generation) = (key(&scope, "x"), scope.tenant_generation_key());
+    let read = async |value: &'static str| {
+        let load = move || async move { Ok::<_, io::Error>(Some(Loaded::new(value))) };
+        let operation = Operation::SealedProbe;
+        let answer = here.cache.get_or_load(&scope, operation, key.clone(), &[], load).await;
+        told(&answer.unwrap().unwrap()).1
+    };
+    assert_eq!(read("old").await, "old");
+    here.waits_until_stored(&key).await;
+    let (old, stamp) =
+        (here.stored(&key).await.unwrap(), here.service.get(&generation).await.unwrap().unwrap());
+    here.cache.invalidate(&scope, EventKind::TenantSuspended, None).await.unwrap();
+    assert_eq!(read("new").await, "new");
+    here.waits_until_idle().await;
+
+    let began = Instant::now();
+    while began.elapsed() < 2 * CacheSettings::default().process_lease {
+        here.service.set(&generation, stamp.clone(), SetOptions::default()).await.unwrap();
+        here.puts(&key, old.clone()).await;
+        assert_eq!(read("new").await, "new");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -4,6 +4,9 @@
 //! waits for nobody; otherwise commands wait for a request to come back, or for the window to
 //! close, or until they are enough for a request. The busier the service, the larger the batches.
 //!
+//! A batch that is ample for a request does not wait for the one under way, so that both sides have
+//! something to do at once.
+//!
 //! Those whose answers came in one batch tend to ask the next question at once, but they run one
 //! after the other. As long as they keep coming the task lets them, so that they stay together.
 
@@ -17,11 +20,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::document::Value;
 use super::errors::{Access, Fault, from_text};
 use super::wire::{Parcel, Wire};
 
 /// Requests under way at once.
 const MOST_FLIGHTS: usize = 8;
+/// With so many commands the cost of a request itself weighs little for each: they are not kept
+/// waiting for more.
+const AMPLE: usize = 64;
 /// Nobody came for this long: nobody else is about to. Far below a tick of the runtime's clock, so
 /// it is waited for by giving way to whoever can run.
 const LULL: Duration = Duration::from_micros(20);
@@ -59,14 +66,19 @@ impl Ticket {
     }
 }
 
-pub(super) type Outcome = Result<serde_json::Value, Fault>;
+pub(super) type Outcome = Result<Value, Fault>;
+
+/// A command that may share a request, held by its caller and by whoever sends it.
+pub(super) struct Shared {
+    pub(super) text: String,
+    pub(super) access: Access,
+    pub(super) weight: u64,
+    pub(super) ticket: Ticket,
+}
 
 /// A command that waits to be sent.
 pub(super) struct Pending {
-    pub(super) command: String,
-    pub(super) access: Access,
-    pub(super) weight: u64,
-    pub(super) ticket: Arc<Ticket>,
+    pub(super) shared: Arc<Shared>,
     pub(super) outcome: oneshot::Sender<Outcome>,
 }
 
@@ -144,7 +156,8 @@ impl Batcher {
             if self.queue.len() > before {
                 last_came = now;
             }
-            if self.queue.len() >= expected || now >= give_up || now - last_came >= LULL {
+            if self.queue.len() >= expected.min(AMPLE) || now >= give_up || now - last_came >= LULL
+            {
                 return;
             }
         }
@@ -160,29 +173,30 @@ impl Batcher {
         if self.queue.is_empty() {
             self.since = Instant::now();
         }
-        self.bytes += pending.command.len();
+        self.bytes += pending.shared.text.len();
         self.queue.push_back(pending);
     }
 
     fn is_due(&self) -> bool {
-        let is_full = self.queue.len() >= self.limits.commands || self.bytes >= self.limits.bytes;
+        let enough = self.limits.commands.min(AMPLE);
+        let is_full = self.queue.len() >= enough || self.bytes >= self.limits.bytes;
         !self.queue.is_empty()
             && self.flights.len() < MOST_FLIGHTS
             && (is_full || self.flights.is_empty() || self.since.elapsed() >= self.limits.window)
     }
 
     fn send(&mut self) {
-        let mut batch = Vec::new();
+        let mut batch = Vec::with_capacity(self.queue.len().min(self.limits.commands));
         let mut bytes = 0;
         while let Some(next) = self.queue.front() {
-            let length = next.command.len();
+            let length = next.shared.text.len();
             let is_full = batch.len() >= self.limits.commands || bytes + length > self.limits.bytes;
             if is_full && !batch.is_empty() {
                 break;
             }
             let Some(next) = self.queue.pop_front() else { break };
             self.bytes -= length;
-            if next.ticket.claim() {
+            if next.shared.ticket.claim() {
                 bytes += length;
                 batch.push(next);
             }
@@ -201,18 +215,15 @@ impl Batcher {
 
 /// Sends a batch and hands out what each command came to.
 async fn fly(wire: &Wire, batch: Vec<Pending>) {
-    let is_read = batch.iter().all(|pending| pending.access == Access::Read);
-    let mut text = String::with_capacity(
-        batch.iter().map(|pending| pending.command.len() + 1).sum::<usize>() + 2,
-    );
+    let is_read = batch.iter().all(|pending| pending.shared.access == Access::Read);
     let path = if batch.len() == 1 { "/" } else { "/pipeline" };
-    join(&mut text, batch.iter().map(|pending| pending.command.as_str()));
+    let text = join(batch.iter().map(|pending| pending.shared.text.as_str()));
     let parcel = Parcel {
         path: path.to_owned(),
         body: Bytes::from(text),
         access: if is_read { Access::Read } else { Access::Write },
         commands: batch.len(),
-        weight: batch.iter().map(|pending| pending.weight).sum(),
+        weight: batch.iter().map(|pending| pending.shared.weight).sum(),
     };
     match wire.exchange(parcel).await {
         Ok(answers) => {
@@ -231,17 +242,18 @@ async fn fly(wire: &Wire, batch: Vec<Pending>) {
 }
 
 /// A single command stands alone, several are an array of arrays.
-fn join<'a>(text: &mut String, commands: impl ExactSizeIterator<Item = &'a str>) {
+fn join<'a>(mut commands: impl ExactSizeIterator<Item = &'a str> + Clone) -> String {
     if commands.len() == 1 {
-        text.extend(commands);
-        return;
+        return commands.next().unwrap_or_default().to_owned();
     }
-    text.push_str(&array(commands));
+    array(commands)
 }
 
 /// Encoded commands as the body of a pipeline or a transaction.
-pub(super) fn array<'a>(commands: impl Iterator<Item = &'a str>) -> String {
-    let mut text = String::from("[");
+pub(super) fn array<'a>(commands: impl Iterator<Item = &'a str> + Clone) -> String {
+    let length = commands.clone().map(|command| command.len() + 1).sum::<usize>();
+    let mut text = String::with_capacity(length + 2);
+    text.push('[');
     for (index, command) in commands.enumerate() {
         if index > 0 {
             text.push(',');
@@ -275,8 +287,6 @@ mod tests {
         assert_eq!(array([].into_iter()), "[]");
         assert_eq!(array(["[\"PING\"]"].into_iter()), "[[\"PING\"]]");
         assert_eq!(array(["[\"A\"]", "[\"B\"]"].into_iter()), "[[\"A\"],[\"B\"]]");
-        let mut text = String::new();
-        join(&mut text, ["[\"PING\"]"].into_iter());
-        assert_eq!(text, "[\"PING\"]");
+        assert_eq!(join(["[\"PING\"]"].into_iter()), "[\"PING\"]");
     }
 }

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::batch::{Outcome, Pending, Ticket, array};
+use super::batch::{Outcome, Pending, Shared, Ticket, array};
+use super::document::{Answer, Value};
 use super::encode::{Encoded, Form};
 use super::errors::{Access, Fault, from_text};
-use super::reply::Answer;
+
 use super::request::Requests;
 use super::wire::{Parcel, Wire};
 use crate::backoff::Backoff;
@@ -36,9 +36,9 @@ pub(super) struct Core {
 }
 
 /// A command is not sent once nobody waits for it.
-struct WithdrawOnDrop(Arc<Ticket>);
+struct WithdrawOnDrop<'a>(&'a Ticket);
 
-impl Drop for WithdrawOnDrop {
+impl Drop for WithdrawOnDrop<'_> {
     fn drop(&mut self) {
         self.0.withdraw();
     }
@@ -46,6 +46,7 @@ impl Drop for WithdrawOnDrop {
 
 /// What one attempt sends: a command, or several that stay together.
 pub(super) enum Load<'a> {
+    /// In a request of its own.
     One(&'a Encoded),
     /// In a pipeline of their own.
     Several(&'a [&'a Encoded]),
@@ -69,13 +70,24 @@ impl Core {
     }
 
     /// Runs one command.
-    pub(super) async fn call(&self, command: &Encoded) -> Result<Value, RedisError> {
+    pub(super) async fn call(&self, command: Encoded) -> Result<Value, RedisError> {
+        let access = command.access;
         let outcome = self.call_until(self.deadline(), command).await;
-        outcome.map_err(|fault| fault.into_error(command.access))
+        outcome.map_err(|fault| fault.into_error(access))
     }
 
-    pub(super) async fn call_until(&self, deadline: Instant, command: &Encoded) -> Outcome {
-        let mut answers = self.attempt_until(deadline, command.access, &Load::One(command)).await?;
+    pub(super) async fn call_until(&self, deadline: Instant, command: Encoded) -> Outcome {
+        let Encoded { form, access, weight } = command;
+        let form = match form {
+            Form::Json(text) if text.len() <= LONGEST_SHARED => {
+                let shared = Arc::new(Shared { text, access, weight, ticket: Ticket::default() });
+                let attempt = || self.share(&shared);
+                return repeat_until(deadline, access, &shared.ticket, attempt).await;
+            }
+            other => other,
+        };
+        let command = Encoded { form, access, weight };
+        let mut answers = self.attempt_until(deadline, access, &Load::One(&command)).await?;
         match answers.pop() {
             Some(Ok(value)) => Ok(value),
             Some(Err(text)) => Err(Fault::Refused(from_text(&text))),
@@ -90,63 +102,9 @@ impl Core {
         access: Access,
         load: &Load<'_>,
     ) -> Result<Vec<Answer>, Fault> {
-        let ticket = WithdrawOnDrop(Arc::default());
-        let attempts = self.attempts(access, load, &ticket.0);
-        match tokio::time::timeout_at(deadline, attempts).await {
-            Ok(outcome) => outcome,
-            Err(_) if ticket.0.withdraw() => {
-                // Nothing was sent, but that it took too long is what the caller should know.
-                Err(Fault::Refused(RedisError::Timeout { maybe_applied: false }))
-            }
-            Err(_) => Err(Fault::TimedOut),
-        }
-    }
-
-    async fn attempts(
-        &self,
-        access: Access,
-        load: &Load<'_>,
-        ticket: &Arc<Ticket>,
-    ) -> Result<Vec<Answer>, Fault> {
-        let mut waits = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        let mut repeats = 0;
-        loop {
-            let fault = match self.attempt(access, load, ticket).await {
-                Err(fault) if repeats < MOST_REPEATS && fault.may_repeat(access) => fault,
-                outcome => return outcome,
-            };
-            tracing::debug!(?fault, "trying again");
-            ticket.reopen();
-            repeats += 1;
-            tokio::time::sleep(waits.next_wait()).await;
-        }
-    }
-
-    async fn attempt(
-        &self,
-        access: Access,
-        load: &Load<'_>,
-        ticket: &Arc<Ticket>,
-    ) -> Result<Vec<Answer>, Fault> {
-        match load {
-            Load::One(Encoded { form: Form::Json(command), weight, .. }) => {
-                if command.len() <= LONGEST_SHARED {
-                    return self.share(access, command, *weight, ticket).await;
-                }
-                let body = Bytes::copy_from_slice(command.as_bytes());
-                self.alone(parcel("/", body, access, 1, *weight), ticket).await
-            }
-            Load::One(Encoded { form: Form::Raw { path, body }, weight, .. }) => {
-                self.alone(parcel(path, body.clone(), access, 1, *weight), ticket).await
-            }
-            Load::Several(commands) => {
-                let parcel = together("/pipeline", access, commands.iter().copied());
-                self.alone(parcel, ticket).await
-            }
-            Load::Atomic(commands) => {
-                self.alone(together("/multi-exec", access, commands.iter()), ticket).await
-            }
-        }
+        let ticket = Ticket::default();
+        let attempt = || self.alone(load.parcel(access), &ticket);
+        repeat_until(deadline, access, &ticket, attempt).await
     }
 
     async fn alone(&self, parcel: Parcel, ticket: &Ticket) -> Result<Vec<Answer>, Fault> {
@@ -157,23 +115,70 @@ impl Core {
         self.wire.exchange(parcel).await
     }
 
-    async fn share(
-        &self,
-        access: Access,
-        command: &str,
-        weight: u64,
-        ticket: &Arc<Ticket>,
-    ) -> Result<Vec<Answer>, Fault> {
+    async fn share(&self, shared: &Arc<Shared>) -> Outcome {
         let (outcome, answer) = oneshot::channel();
-        let (command, ticket) = (command.to_owned(), Arc::clone(ticket));
-        let pending = Pending { command, access, weight, ticket: Arc::clone(&ticket), outcome };
+        let pending = Pending { shared: Arc::clone(shared), outcome };
         if self.shared.send(pending).is_err() {
             return Err(closed());
         }
         match answer.await {
-            Ok(outcome) => outcome.map(|value| vec![Ok(value)]),
-            Err(_) if ticket.is_sent() => Err(Fault::Lost("the provider was closed".to_owned())),
+            Ok(outcome) => outcome,
+            Err(_) if shared.ticket.is_sent() => {
+                Err(Fault::Lost("the provider was closed".to_owned()))
+            }
             Err(_) => Err(closed()),
+        }
+    }
+}
+
+/// Attempts until there is an answer, as often as is safe and there is time.
+async fn repeat_until<T, F>(
+    deadline: Instant,
+    access: Access,
+    ticket: &Ticket,
+    attempt: impl Fn() -> F,
+) -> Result<T, Fault>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    let guard = WithdrawOnDrop(ticket);
+    let attempts = async {
+        let mut waits = None;
+        let mut repeats = 0;
+        loop {
+            let fault = match attempt().await {
+                Err(fault) if repeats < MOST_REPEATS && fault.may_repeat(access) => fault,
+                outcome => return outcome,
+            };
+            tracing::debug!(?fault, "trying again");
+            ticket.reopen();
+            repeats += 1;
+            let waits = waits.get_or_insert_with(|| Backoff::new(FIRST_WAIT, LONGEST_WAIT));
+            tokio::time::sleep(waits.next_wait()).await;
+        }
+    };
+    match tokio::time::timeout_at(deadline, attempts).await {
+        Ok(outcome) => outcome,
+        Err(_) if guard.0.withdraw() => {
+            // Nothing was sent, but that it took too long is what the caller should know.
+            Err(Fault::Refused(RedisError::Timeout { maybe_applied: false }))
+        }
+        Err(_) => Err(Fault::TimedOut),
+    }
+}
+
+impl Load<'_> {
+    fn parcel(&self, access: Access) -> Parcel {
+        match self {
+            Self::One(Encoded { form: Form::Json(command), weight, .. }) => {
+                let body = Bytes::copy_from_slice(command.as_bytes());
+                parcel("/", body, access, 1, *weight)
+            }
+            Self::One(Encoded { form: Form::Raw { path, body }, weight, .. }) => {
+                parcel(path, body.clone(), access, 1, *weight)
+            }
+            Self::Several(commands) => together("/pipeline", access, commands.iter().copied()),
+            Self::Atomic(commands) => together("/multi-exec", access, commands.iter()),
         }
     }
 }

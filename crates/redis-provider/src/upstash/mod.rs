@@ -2,7 +2,7 @@
 //!
 //! - Commands of concurrent callers share requests ([`batch`]); bytes that are not text go alone,
 //!   as the body of a request ([`encode`]).
-//! - Answers are base64, so that every byte comes back ([`reply`]).
+//! - Answers are base64, so that every byte comes back ([`document`], [`reply`]).
 //! - What changes something is sent once, unless the request provably did not leave ([`errors`]).
 //! - A caller sees what was answered before: a token of the service travels with each request
 //!   ([`sync_token`]).
@@ -12,7 +12,9 @@
 //! the breaker above counts outages.
 
 mod batch;
+mod binary;
 mod core;
+mod document;
 mod encode;
 mod errors;
 #[cfg(feature = "testing")]
@@ -170,7 +172,7 @@ impl RedisProvider for UpstashProvider {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, RedisError> {
         limits::check_key(key)?;
         self.check_open()?;
-        reply::optional_bytes(&self.core.call(&request::get(key)?).await?, "GET")
+        reply::optional_bytes(self.core.call(request::get(key)?).await?, "GET")
     }
 
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>, RedisError> {
@@ -179,9 +181,9 @@ impl RedisProvider for UpstashProvider {
         let deadline = self.core.deadline();
         let mut values = Vec::with_capacity(keys.len());
         for part in self.parts(keys) {
-            let answer = self.core.call_until(deadline, &request::get_many(part)?).await;
+            let answer = self.core.call_until(deadline, request::get_many(part)?).await;
             let answer = answer.map_err(|fault| fault.into_error(Access::Read))?;
-            values.append(&mut reply::values(&answer, part.len())?);
+            values.append(&mut reply::values(answer, part.len())?);
         }
         Ok(values)
     }
@@ -190,7 +192,7 @@ impl RedisProvider for UpstashProvider {
         limits::check_set(key, &value, options)?;
         self.check_open()?;
         let command = self.core.requests.set(key, &value, options)?;
-        reply::is_written(&self.core.call(&command).await?)
+        reply::is_written(self.core.call(command).await?)
     }
 
     async fn delete_many(&self, keys: &[&str]) -> Result<u64, RedisError> {
@@ -199,7 +201,7 @@ impl RedisProvider for UpstashProvider {
         let deadline = self.core.deadline();
         let mut deleted = 0;
         for (index, part) in self.parts(keys).into_iter().enumerate() {
-            let answer = self.core.call_until(deadline, &request::unlink(part)?).await;
+            let answer = self.core.call_until(deadline, request::unlink(part)?).await;
             let answer = answer.map_err(|fault| fault.into_error(Access::Write));
             let answer = if index == 0 { answer } else { answer.map_err(after_others) };
             deleted += reply::count(&answer?, "UNLINK")?;
@@ -210,7 +212,7 @@ impl RedisProvider for UpstashProvider {
     async fn expire(&self, key: &str, ttl: Duration) -> Result<bool, RedisError> {
         limits::check_key(key)?;
         self.check_open()?;
-        reply::flag(&self.core.call(&request::expire(key, ttl)?).await?, "PEXPIRE")
+        reply::flag(&self.core.call(request::expire(key, ttl)?).await?, "PEXPIRE")
     }
 
     async fn increment(&self, key: &str, by: i64, ttl: Duration) -> Result<i64, RedisError> {
@@ -236,7 +238,7 @@ impl RedisProvider for UpstashProvider {
         if cursor.len() > 20 || !cursor.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(RedisError::Rejected("a cursor of another scan".to_owned()));
         }
-        reply::scan_page(&self.core.call(&request::scan(prefix, &cursor)?).await?, prefix)
+        reply::scan_page(self.core.call(request::scan(prefix, &cursor)?).await?, prefix)
     }
 
     async fn evaluate(
@@ -255,23 +257,23 @@ impl RedisProvider for UpstashProvider {
         if program.is_loaded()
             && let Some(known) = requests.evaluate_known(script, key, arguments)
         {
-            match self.core.call_until(deadline, &known).await {
+            match self.core.call_until(deadline, known).await {
                 // It was not run: a restart or another replica does not have it.
                 Err(fault) if fault.is_unknown_script() => program.set_loaded(false),
-                outcome => return reply::script_reply(&outcome.map_err(refused)?),
+                outcome => return reply::script_reply(outcome.map_err(refused)?),
             }
         }
         let command = requests.evaluate(script, key, arguments)?;
-        let answer = self.core.call_until(deadline, &command).await.map_err(refused)?;
+        let answer = self.core.call_until(deadline, command).await.map_err(refused)?;
         program.set_loaded(true);
-        reply::script_reply(&answer)
+        reply::script_reply(answer)
     }
 
     async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), RedisError> {
         limits::check_message(topic, &payload)?;
         self.check_open()?;
         let command = request::publish(topic, &payload)?;
-        reply::integer(&self.core.call(&command).await?, "PUBLISH").map(drop)
+        reply::integer(&self.core.call(command).await?, "PUBLISH").map(drop)
     }
 
     async fn subscribe(&self, topics: &[&str]) -> Result<Subscription, RedisError> {
@@ -287,14 +289,14 @@ impl RedisProvider for UpstashProvider {
     async fn ping(&self) -> Result<Duration, RedisError> {
         self.check_open()?;
         let started = Instant::now();
-        self.core.call(&request::ping()?).await?;
+        self.core.call(request::ping()?).await?;
         Ok(started.elapsed())
     }
 
     async fn info(&self) -> Result<ServerInfo, RedisError> {
         self.check_open()?;
-        let answer = self.core.call(&request::info()?).await?;
-        let text = reply::optional_bytes(&answer, "INFO")?.unwrap_or_default();
+        let answer = self.core.call(request::info()?).await?;
+        let text = reply::optional_bytes(answer, "INFO")?.unwrap_or_default();
         let told = dialect::server_info(&String::from_utf8_lossy(&text));
         let server = match told.server.split_once(' ') {
             Some((_, version)) => format!("upstash {version}"),

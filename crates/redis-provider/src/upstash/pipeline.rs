@@ -10,9 +10,10 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::core::{Core, Load};
+use super::document::Answer;
 use super::encode::{Encoded, Form};
 use super::errors::{Access, Fault, from_text};
-use super::reply::{self, Answer};
+use super::reply;
 use crate::error::RedisError;
 use crate::limits;
 use crate::port::{Command, Reply};
@@ -57,9 +58,11 @@ impl Core {
             return Err(error);
         }
         for (part, outcome) in parts.iter().zip(outcomes) {
-            for (index, one) in part.iter().enumerate() {
+            let mut outcome = outcome.map(Vec::into_iter);
+            for one in *part {
+                let answer = outcome.as_mut().map(Iterator::next).map_err(|fault| fault.clone());
                 if let Some(reply) = replies.get_mut(one.place) {
-                    *reply = understand(one, index, &outcome);
+                    *reply = understand(one, answer);
                 }
             }
         }
@@ -88,7 +91,10 @@ impl Core {
         let access = access(part);
         if let [only] = part {
             // Its error is an answer like that of one among many.
-            return self.call_until(deadline, &only.encoded).await.map(|value| vec![Ok(value)]);
+            return self
+                .call_until(deadline, only.encoded.clone())
+                .await
+                .map(|value| vec![Ok(value)]);
         }
         let commands: Vec<&Encoded> = part.iter().map(|one| &one.encoded).collect();
         self.attempt_until(deadline, access, &Load::Several(&commands)).await
@@ -162,17 +168,11 @@ fn common_failure(
     })
 }
 
-fn understand(
-    one: &Ready<'_>,
-    index: usize,
-    outcome: &Result<Vec<Answer>, Fault>,
-) -> Result<Reply, RedisError> {
-    match outcome {
-        Ok(answers) => match answers.get(index) {
-            Some(Ok(value)) => reply::of_command(one.command, value),
-            Some(Err(text)) => Err(from_text(text)),
-            None => Err(RedisError::Protocol("too few answers to a pipeline".to_owned())),
-        },
-        Err(fault) => Err(fault.clone().into_error(one.encoded.access)),
+fn understand(one: &Ready<'_>, answer: Result<Option<Answer>, Fault>) -> Result<Reply, RedisError> {
+    match answer {
+        Ok(Some(Ok(value))) => reply::of_command(one.command, value),
+        Ok(Some(Err(text))) => Err(from_text(&text)),
+        Ok(None) => Err(RedisError::Protocol("too few answers to a pipeline".to_owned())),
+        Err(fault) => Err(fault.into_error(one.encoded.access)),
     }
 }

@@ -7,11 +7,11 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
 
+use super::document::{self, Body, Value};
 use super::encode::{Encoded, Form};
 use super::errors::{Fault, from_status};
-use super::reply::{self, Body};
+use super::reply;
 use super::request::{self, Requests};
 use super::wire::{Answered, Broken, Parcel, Wire};
 use crate::error::RedisError;
@@ -63,11 +63,11 @@ async fn write_and_read(wire: &Wire, requests: &Requests) -> Result<(), Finding>
     let options = SetOptions::with_ttl(LIFETIME);
     let write = requests.set(&key, &Bytes::from_static(WRITTEN.as_bytes()), options);
     let written = ask(wire, write).await?;
-    if reply::is_written(&written) != Ok(true) {
+    if reply::is_written(written) != Ok(true) {
         return Err(strange("something else than OK as the answer of SET").into());
     }
     let read = ask(wire, request::get(&key)).await?;
-    match reply::optional_bytes(&read, "GET") {
+    match reply::optional_bytes(read, "GET") {
         Ok(Some(value)) if value.as_ref() == WRITTEN.as_bytes() => Ok(()),
         // It may have expired on a slow way, or a replica may not have it yet.
         Ok(None) => Ok(()),
@@ -100,7 +100,7 @@ async fn ask(wire: &Wire, command: Result<Encoded, RedisError>) -> Result<Value,
 
 fn understand(wire: &Wire, answered: &Answered) -> Result<Value, Finding> {
     let status = answered.status;
-    let body = reply::parse(&answered.body);
+    let body = document::parse(&answered.body);
     if status.is_success()
         && let Some(Body::One(Ok(value))) = body
     {

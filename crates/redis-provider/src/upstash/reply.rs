@@ -1,98 +1,51 @@
-//! Bodies of answers, taken apart strictly: what a command cannot answer is a protocol error, and
-//! what is no answer of the service at all is not taken for one.
+//! Results, understood strictly: what a command cannot answer is a protocol error.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::Value as Json;
 
+use super::binary;
+use super::document::Value;
 use crate::error::RedisError;
 use crate::port::{Command, Reply, ScanCursor, ScanPage, ScriptReply};
-
-/// What one command came to: its result, or the text of its error.
-pub(super) type Answer = Result<Value, String>;
-
-/// A body of the service.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Body {
-    /// Of a single command, or the refusal of a whole request.
-    One(Answer),
-    /// Of several, in their order.
-    Many(Vec<Answer>),
-}
-
-/// `None` for anything but the service's own documents.
-pub(super) fn parse(body: &[u8]) -> Option<Body> {
-    match serde_json::from_slice(body).ok()? {
-        Value::Array(items) => items.into_iter().map(answer).collect::<Option<_>>().map(Body::Many),
-        one => answer(one).map(Body::One),
-    }
-}
-
-/// An object with a result or an error, never both.
-fn answer(value: Value) -> Option<Answer> {
-    let Value::Object(mut fields) = value else { return None };
-    match (fields.remove("result"), fields.remove("error")) {
-        (Some(result), None) => Some(Ok(result)),
-        (None, Some(Value::String(text))) => Some(Err(text)),
-        _ => None,
-    }
-}
-
-/// Bytes of the values in a result, as near as their encoded lengths tell.
-pub(super) fn weight(value: &Value) -> u64 {
-    match value {
-        Value::String(text) => u64::try_from(text.len() / 4 * 3).unwrap_or(u64::MAX),
-        Value::Array(items) => items.iter().map(weight).sum(),
-        _ => 0,
-    }
-}
 
 fn unexpected(value: &Value, command: &'static str) -> RedisError {
     // The kind only: the value may be somebody's data.
     let kind = match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "a truth value",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string that is not base64",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+        Value::Bytes(_) => "another string",
+        Value::List(_) | Value::Other(Json::Array(_)) => "an array",
+        Value::Other(Json::Null) => "nothing",
+        Value::Other(Json::Bool(_)) => "a truth value",
+        Value::Other(Json::Number(_)) => "a number",
+        Value::Other(Json::String(_)) => "a string that is not base64",
+        Value::Other(Json::Object(_)) => "an object",
     };
     RedisError::Protocol(format!("{kind} as the answer of {command}"))
 }
 
 /// Every string is base64 but for a bare `OK`, whose length no base64 has.
-fn decode(text: &str) -> Option<Bytes> {
-    if text == "OK" {
-        return Some(Bytes::from_static(b"OK"));
-    }
-    STANDARD.decode(text).ok().map(Bytes::from)
-}
-
 pub(super) fn optional_bytes(
-    value: &Value,
+    value: Value,
     command: &'static str,
 ) -> Result<Option<Bytes>, RedisError> {
     match value {
-        Value::Null => Ok(None),
-        Value::String(text) => decode(text).map(Some).ok_or_else(|| unexpected(value, command)),
-        other => Err(unexpected(other, command)),
+        Value::Bytes(bytes) => Ok(Some(bytes)),
+        Value::Other(Json::Null) => Ok(None),
+        Value::Other(Json::String(text)) if text == "OK" => Ok(Some(Bytes::from_static(b"OK"))),
+        other => Err(unexpected(&other, command)),
     }
-}
-
-fn text(value: &Value, command: &'static str) -> Result<String, RedisError> {
-    optional_bytes(value, command)?
-        .and_then(|bytes| String::from_utf8(bytes.into()).ok())
-        .ok_or_else(|| unexpected(value, command))
 }
 
 /// A number; a large one may come as a string, so that readers with doubles do not round it.
 pub(super) fn integer(value: &Value, command: &'static str) -> Result<i64, RedisError> {
     let parsed = match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(digits) => {
-            digits.parse().ok().or_else(|| std::str::from_utf8(&decode(digits)?).ok()?.parse().ok())
-        }
+        Value::Other(Json::Number(number)) => number.as_i64(),
+        Value::Other(Json::String(digits)) => digits.parse().ok(),
+        // Digits, four or eight of them, may be base64 as well; that is what they are then taken for
+        // last.
+        Value::Bytes(bytes) => binary::encode(bytes)
+            .parse()
+            .ok()
+            .or_else(|| std::str::from_utf8(bytes).ok()?.parse().ok()),
         _ => None,
     };
     parsed.ok_or_else(|| unexpected(value, command))
@@ -109,39 +62,48 @@ pub(super) fn count(value: &Value, command: &'static str) -> Result<u64, RedisEr
 }
 
 /// `OK`, or nothing where a condition did not hold.
-pub(super) fn is_written(value: &Value) -> Result<bool, RedisError> {
+pub(super) fn is_written(value: Value) -> Result<bool, RedisError> {
     match optional_bytes(value, "SET")? {
         None => Ok(false),
         Some(word) if word.as_ref() == b"OK" => Ok(true),
-        Some(_) => Err(unexpected(value, "SET")),
+        Some(other) => Err(unexpected(&Value::Bytes(other), "SET")),
     }
 }
 
 /// One element for each of so many keys.
-pub(super) fn values(value: &Value, keys: usize) -> Result<Vec<Option<Bytes>>, RedisError> {
+pub(super) fn values(value: Value, keys: usize) -> Result<Vec<Option<Bytes>>, RedisError> {
     match value {
-        Value::Array(items) if items.len() == keys => {
-            items.iter().map(|item| optional_bytes(item, "MGET")).collect()
+        Value::List(items) if items.len() == keys => {
+            items.into_iter().map(|item| optional_bytes(item, "MGET")).collect()
         }
-        other => Err(unexpected(other, "MGET")),
+        other => Err(unexpected(&other, "MGET")),
     }
 }
 
-pub(super) fn script_reply(value: &Value) -> Result<ScriptReply, RedisError> {
+pub(super) fn script_reply(value: Value) -> Result<ScriptReply, RedisError> {
     match value {
-        Value::Number(_) => integer(value, "EVAL").map(ScriptReply::Integer),
+        Value::Other(Json::Number(_)) => integer(&value, "EVAL").map(ScriptReply::Integer),
         other => Ok(optional_bytes(other, "EVAL")?.map_or(ScriptReply::Nil, ScriptReply::Bytes)),
     }
 }
 
 /// Foreign keys in a shared database need not be text; ours are, so others are left out.
-pub(super) fn scan_page(value: &Value, prefix: &str) -> Result<ScanPage, RedisError> {
-    let Some([cursor, Value::Array(found)]) = value.as_array().map(Vec::as_slice) else {
-        return Err(unexpected(value, "SCAN"));
+pub(super) fn scan_page(value: Value, prefix: &str) -> Result<ScanPage, RedisError> {
+    let (cursor, found) = match value {
+        Value::List(parts) => match <[Value; 2]>::try_from(parts) {
+            Ok([cursor, Value::List(found)]) => (cursor, found),
+            Ok(parts) => return Err(unexpected(&Value::List(parts.into()), "SCAN")),
+            Err(parts) => return Err(unexpected(&Value::List(parts), "SCAN")),
+        },
+        other => return Err(unexpected(&other, "SCAN")),
     };
     let cursor = match cursor {
-        Value::Number(number) => number.to_string(),
-        other => text(other, "SCAN")?,
+        Value::Other(Json::Number(number)) => number.to_string(),
+        other => {
+            let bytes = optional_bytes(other, "SCAN")?;
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes.into()).ok());
+            text.ok_or_else(|| RedisError::Protocol("no cursor in the answer of SCAN".to_owned()))?
+        }
     };
     let mut keys = Vec::with_capacity(found.len());
     for key in found {
@@ -153,12 +115,12 @@ pub(super) fn scan_page(value: &Value, prefix: &str) -> Result<ScanPage, RedisEr
 }
 
 /// The answer of a command of a pipeline.
-pub(super) fn of_command(command: &Command, value: &Value) -> Result<Reply, RedisError> {
+pub(super) fn of_command(command: &Command, value: Value) -> Result<Reply, RedisError> {
     match command {
         Command::Get(_) => optional_bytes(value, "GET").map(Reply::Value),
         Command::Set(..) => is_written(value).map(Reply::Applied),
-        Command::Delete(_) => flag(value, "UNLINK").map(Reply::Applied),
-        Command::Expire(..) => flag(value, "PEXPIRE").map(Reply::Applied),
+        Command::Delete(_) => flag(&value, "UNLINK").map(Reply::Applied),
+        Command::Expire(..) => flag(&value, "PEXPIRE").map(Reply::Applied),
         Command::Evaluate(..) => script_reply(value).map(Reply::Script),
     }
 }
@@ -168,6 +130,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    use super::super::document::{Body, parse};
     use super::*;
 
     fn one(body: &str) -> Value {
@@ -181,78 +144,58 @@ mod tests {
         #[test]
         fn any_bytes_come_back(values in prop::collection::vec(prop::option::of(any::<Vec<u8>>()), 0..8)) {
             let encoded: Vec<_> =
-                values.iter().map(|value| value.as_ref().map(|bytes| STANDARD.encode(bytes))).collect();
+                values.iter().map(|value| value.as_ref().map(|bytes| binary::encode(bytes))).collect();
             let body = json!({ "result": encoded }).to_string();
             let expected: Vec<_> = values.into_iter().map(|value| value.map(Bytes::from)).collect();
-            prop_assert_eq!(super::values(&one(&body), expected.len()), Ok(expected));
+            prop_assert_eq!(super::values(one(&body), expected.len()), Ok(expected));
         }
 
         #[test]
         fn any_integer_comes_back_in_each_form(number: i64) {
             let digits = number.to_string();
-            for form in [json!(number), json!(digits), json!(STANDARD.encode(&digits))] {
-                prop_assert_eq!(integer(&form, "INCRBY"), Ok(number));
+            for form in [json!(number), json!(digits), json!(binary::encode(digits.as_bytes()))] {
+                prop_assert_eq!(integer(&form.into(), "INCRBY"), Ok(number));
             }
         }
 
         #[test]
         fn no_body_panics(body: Vec<u8>) {
             if let Some(Body::One(Ok(value))) = parse(&body) {
-                let _refused_or_not = (script_reply(&value), scan_page(&value, ""), is_written(&value));
+                let _refused_or_not = (
+                    script_reply(value.clone()),
+                    scan_page(value.clone(), ""),
+                    is_written(value),
+                );
             }
         }
     }
 
     #[test]
-    fn only_the_services_documents_are_answers() {
-        for body in [
-            "",
-            "<html>502</html>",
-            "null",
-            "1",
-            "{}",
-            "{\"result\":1,\"error\":\"x\"}",
-            "{\"error\":null}",
-            "{\"error\":{\"message\":\"x\"}}",
-            "{\"message\":\"Unauthorized\"}",
-            "[1]",
-            "[{\"result\":1},{}]",
-            "{\"result\":1}x",
-            "{\"result\":1",
-        ] {
-            assert_eq!(parse(body.as_bytes()), None, "{body}");
-        }
-        let many = parse(b"[{\"result\":null},{\"error\":\"ERR no\"}]");
-        assert_eq!(many, Some(Body::Many(vec![Ok(Value::Null), Err("ERR no".to_owned())])));
-        assert_eq!(parse(b"[]"), Some(Body::Many(Vec::new())));
-    }
-
-    #[test]
     fn a_stored_ok_is_told_from_an_acknowledgement() {
         let ok = Some(Bytes::from_static(b"OK"));
-        assert_eq!(optional_bytes(&json!("T0s="), "GET"), Ok(ok.clone()));
-        assert_eq!(optional_bytes(&json!("OK"), "GET"), Ok(ok));
-        assert_eq!(is_written(&json!("OK")), Ok(true));
-        assert_eq!(is_written(&json!("T0s=")), Ok(true), "some fronts encode it");
-        assert_eq!(is_written(&Value::Null), Ok(false));
-        assert!(is_written(&json!("bm8=")).is_err());
+        assert_eq!(optional_bytes(json!("T0s=").into(), "GET"), Ok(ok.clone()));
+        assert_eq!(optional_bytes(json!("OK").into(), "GET"), Ok(ok));
+        assert_eq!(is_written(json!("OK").into()), Ok(true));
+        assert_eq!(is_written(json!("T0s=").into()), Ok(true), "some fronts encode it");
+        assert_eq!(is_written(Json::Null.into()), Ok(false));
+        assert!(is_written(json!("bm8=").into()).is_err());
     }
 
     #[test]
     fn what_is_not_base64_is_not_a_value() {
         for text in ["plain text", "T0s", "T0s=\n", "é", "=", "T0t="] {
-            let answer = optional_bytes(&json!(text), "GET");
+            let answer = optional_bytes(json!(text).into(), "GET");
             assert!(matches!(answer, Err(RedisError::Protocol(_))), "{text:?}: {answer:?}");
         }
         for value in [json!(1.5), json!(true), json!([1]), json!({}), json!(u64::MAX)] {
-            assert!(integer(&value, "INCRBY").is_err(), "{value}");
+            assert!(integer(&value.clone().into(), "INCRBY").is_err(), "{value}");
         }
-        assert!(values(&json!(["T0s="]), 2).is_err(), "an answer is missing");
+        assert!(values(json!(["T0s="]).into(), 2).is_err(), "an answer is missing");
     }
 
     #[test]
     fn pages_have_their_cursor_as_text() {
-        let page = |cursor: Value| scan_page(&json!([cursor, ["YTox", "Yjox", "/w=="]]), "a:");
+        let page = |cursor: Json| scan_page(json!([cursor, ["YTox", "Yjox", "/w=="]]).into(), "a:");
         let keys = vec!["a:1".to_owned()];
         let end = ScanPage { keys: keys.clone(), next: None };
         for cursor in [json!("MA=="), json!(0)] {
@@ -260,6 +203,6 @@ mod tests {
         }
         let next = Some(ScanCursor("18446744073709551615".to_owned()));
         assert_eq!(page(json!(u64::MAX)), Ok(ScanPage { keys, next }));
-        assert!(scan_page(&json!(["MA=="]), "").is_err());
+        assert!(scan_page(json!(["MA=="]).into(), "").is_err());
     }
 }

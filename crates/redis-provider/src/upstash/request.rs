@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::binary;
 use super::encode::{Encoded, json, raw, text};
 use super::errors::Access;
 use super::programs::Programs;
@@ -159,7 +158,7 @@ pub(super) fn scan(prefix: &str, cursor: &str) -> Result<Encoded, RedisError> {
 
 /// A message travels as base64, because a stream of events has lines of text.
 pub(super) fn publish(topic: &str, payload: &Bytes) -> Result<Encoded, RedisError> {
-    json(Access::Write, &["PUBLISH", topic, &STANDARD.encode(payload)])
+    json(Access::Write, &["PUBLISH", topic, &binary::encode(payload)])
 }
 
 pub(super) fn ping() -> Result<Encoded, RedisError> {

@@ -3,10 +3,9 @@
 //! The service puts one message in one line of data: `message,TOPIC,PAYLOAD`. Topics have no
 //! commas; a payload of ours is base64, so it has no line breaks.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::binary;
 use crate::limits::{MAX_PAYLOAD_BYTES, MAX_TOPIC_BYTES};
 
 /// Longer lines are not ours.
@@ -90,9 +89,10 @@ fn understand(line: &[u8]) -> Option<Event> {
     let topic = std::str::from_utf8(topic).ok()?.to_owned();
     match kind {
         b"subscribe" => Some(Event::Subscribed(topic)),
-        b"message" => Some(STANDARD.decode(rest).map_or(Event::Foreign, |payload| {
-            Event::Message { topic, payload: Bytes::from(payload) }
-        })),
+        b"message" => Some(
+            binary::decode(rest)
+                .map_or(Event::Foreign, |payload| Event::Message { topic, payload }),
+        ),
         _ => None,
     }
 }
@@ -121,7 +121,7 @@ mod tests {
         ) {
             let mut stream = Vec::new();
             for (topic, payload) in &messages {
-                let line = format!("data: message,{topic},{}{ending}", STANDARD.encode(payload));
+                let line = format!("data: message,{topic},{}{ending}", binary::encode(payload));
                 stream.extend_from_slice(line.as_bytes());
             }
             let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len())).collect();
@@ -179,7 +179,7 @@ mod tests {
     fn the_largest_message_fits() {
         let payload = vec![0xff; MAX_PAYLOAD_BYTES];
         let topic = "t".repeat(MAX_TOPIC_BYTES);
-        let line = format!("data: message,{topic},{}\n", STANDARD.encode(&payload));
+        let line = format!("data: message,{topic},{}\n", binary::encode(&payload));
         assert_eq!(read_all(&[line.as_bytes()]), [message(&topic, &payload)]);
     }
 }

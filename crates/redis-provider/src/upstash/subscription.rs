@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
+use super::document::{self, Body};
 use super::encode;
 use super::errors::{Access, Fault, from_status, retry_after};
-use super::reply::{self, Body};
 use super::request;
 use super::sse::{Event, Parser};
 use super::wire::Broken;
@@ -178,7 +178,7 @@ impl Feed {
     async fn try_out(&self) -> Result<(), Lost> {
         let core = &self.streams.core;
         let sent = match request::publish(&self.trial, &Bytes::new()) {
-            Ok(command) => core.call(&command).await,
+            Ok(command) => core.call(command).await,
             Err(error) => Err(error),
         };
         sent.map(drop).map_err(|_| Lost("silence, and the service does not take a message"))
@@ -237,7 +237,7 @@ async fn accept(mut response: Response) -> Result<Response, RedisError> {
             break;
         }
     }
-    let text = match reply::parse(&body) {
+    let text = match document::parse(&body) {
         Some(Body::One(Err(text))) => Some(text),
         _ => None,
     };

@@ -8,9 +8,9 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
 
+use super::document::{self, Answer, Body, Value};
 use super::errors::{Access, Fault, from_status, from_text, retry_after};
 use super::health::Health;
-use super::reply::{self, Answer, Body};
 use super::settings::UpstashSettings;
 use super::sync_token::{HEADER, SyncToken};
 use crate::misconfiguration::ConnectError;
@@ -165,7 +165,7 @@ impl Wire {
         match &answers {
             Ok(answers) => {
                 let results = answers.iter().filter_map(|answer| answer.as_ref().ok());
-                let bytes = results.map(reply::weight).sum();
+                let bytes = results.map(Value::weight).sum();
                 self.counters.bytes_received.fetch_add(bytes, Ordering::Relaxed);
                 self.health.note_answer();
             }
@@ -180,7 +180,7 @@ impl Wire {
 }
 
 fn understand(answered: &Answered, commands: usize) -> Result<Vec<Answer>, Fault> {
-    let body = reply::parse(&answered.body);
+    let body = document::parse(&answered.body);
     if !answered.status.is_success() {
         let text = match &body {
             Some(Body::One(Err(text))) => Some(text.as_str()),
@@ -203,7 +203,14 @@ async fn read_body(response: &mut Response) -> Result<Bytes, Broken> {
     if announced.is_some_and(|length| length > LARGEST_ANSWER) {
         return Err(Broken::TooLarge);
     }
-    let mut body = BytesMut::with_capacity(announced.unwrap_or_default());
+    let Some(first) = response.chunk().await.map_err(Broken::Http)? else {
+        return Ok(Bytes::new());
+    };
+    if announced == Some(first.len()) {
+        return Ok(first);
+    }
+    let mut body = BytesMut::with_capacity(announced.unwrap_or_default().max(first.len()));
+    body.extend_from_slice(&first);
     while let Some(piece) = response.chunk().await.map_err(Broken::Http)? {
         if body.len() + piece.len() > LARGEST_ANSWER {
             return Err(Broken::TooLarge);

@@ -12,7 +12,7 @@ use crate::args::RedisAddress;
 use crate::resp::{Parser, ProtocolError, Reply, write_command};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-const READ_SIZE: usize = 16 << 10;
+const READ_SIZE: usize = 64 << 10;
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why the redis-server was of no help.
@@ -68,9 +68,9 @@ impl Connection {
     }
 
     /// Sends commands and reads a reply to each.
-    pub(crate) async fn exchange(
+    pub(crate) async fn exchange<C: AsRef<[Bytes]>>(
         &mut self,
-        commands: &[Vec<Bytes>],
+        commands: &[C],
     ) -> Result<Vec<Reply>, RedisError> {
         let exchange = async {
             self.send(commands).await?;
@@ -85,10 +85,13 @@ impl Connection {
 
     /// Sends commands without reading. Redis keeps what it cannot send in the meantime, so the two
     /// never wait for one another.
-    pub(crate) async fn send(&mut self, commands: &[Vec<Bytes>]) -> Result<(), RedisError> {
+    pub(crate) async fn send<C: AsRef<[Bytes]>>(
+        &mut self,
+        commands: &[C],
+    ) -> Result<(), RedisError> {
         let mut wire = BytesMut::new();
         for command in commands {
-            write_command(command, &mut wire);
+            write_command(command.as_ref(), &mut wire);
         }
         Ok(self.stream.write_all(&wire).await?)
     }

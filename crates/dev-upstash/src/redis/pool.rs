@@ -34,7 +34,10 @@ impl Pool {
 
     /// Sends commands on one connection, with nobody else's in between on it, and reads a reply to
     /// each. A connection whose exchange failed or was given up is closed.
-    pub(crate) async fn exchange(&self, commands: &[Vec<Bytes>]) -> Result<Vec<Reply>, RedisError> {
+    pub(crate) async fn exchange<C: AsRef<[Bytes]>>(
+        &self,
+        commands: &[C],
+    ) -> Result<Vec<Reply>, RedisError> {
         let permit = timeout(WAIT_LIMIT, self.permits.acquire()).await;
         let _permit = permit.ok().and_then(Result::ok).ok_or(RedisError::Busy)?;
         let mut connection = match self.take_idle() {

@@ -1,6 +1,6 @@
 //! Reads replies from bytes that arrive in pieces.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::Reply;
 
@@ -171,7 +171,7 @@ impl Parser {
     }
 
     fn consume(&mut self, bytes: usize) {
-        drop(self.buffer.split_to(bytes));
+        self.buffer.advance(bytes);
         self.searched = 0;
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(
 ) -> Result<Vec<Reply>, RestError> {
     let checked = check(front, caller, commands).await?;
     let prepared: Vec<&Prepared> = checked.iter().flatten().collect();
-    let sent: Vec<Words> = prepared.iter().map(|command| command.words.clone()).collect();
+    let sent: Vec<&Words> = prepared.iter().map(|command| &command.words).collect();
     let replies = if prepared.iter().any(|command| command.kind.is_write()) {
         write(front, &sent, &prepared).await?
     } else {
@@ -90,7 +90,7 @@ fn discard_reason(prepared: &[&Prepared], queued: Vec<Reply>) -> String {
         .unwrap_or_else(|| "EXECABORT Transaction discarded because of previous errors.".to_owned())
 }
 
-async fn read(front: &Front, caller: Caller<'_>, sent: &[Words]) -> Result<Vec<Reply>, RestError> {
+async fn read(front: &Front, caller: Caller<'_>, sent: &[&Words]) -> Result<Vec<Reply>, RestError> {
     if sent.is_empty() {
         return Ok(Vec::new());
     }
@@ -101,9 +101,9 @@ async fn read(front: &Front, caller: Caller<'_>, sent: &[Words]) -> Result<Vec<R
     })
 }
 
-async fn write(
+async fn write<C: AsRef<[Bytes]>>(
     front: &Front,
-    sent: &[Words],
+    sent: &[C],
     prepared: &[&Prepared],
 ) -> Result<Vec<Reply>, RestError> {
     let turn = front.replication.begin_write().await;

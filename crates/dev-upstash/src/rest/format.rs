@@ -1,12 +1,17 @@
 //! Replies as JSON or RESP2.
 
+use std::sync::LazyLock;
+
 use actix_web::http::header::HeaderMap;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::Simd;
+use base64::engine::general_purpose::PAD;
 use bytes::BytesMut;
 
 use super::error::RestError;
 use crate::resp::{Reply, write_reply};
+
+static BASE64: LazyLock<Simd> = LazyLock::new(|| Simd::standard(PAD));
 
 /// How a caller wants its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +54,12 @@ impl Format {
     pub(super) fn one(self, reply: &Reply) -> Vec<u8> {
         match self {
             Self::Resp2 => resp2(std::slice::from_ref(reply)),
-            Self::Json | Self::Base64 => self.items(std::slice::from_ref(reply)),
+            Self::Json | Self::Base64 => {
+                let replies = std::slice::from_ref(reply);
+                let mut out = Vec::with_capacity(room(replies));
+                self.write_items(replies, &mut out);
+                out
+            }
         }
     }
 
@@ -59,10 +69,9 @@ impl Format {
         match self {
             Self::Resp2 => resp2(replies),
             Self::Json | Self::Base64 => {
-                let items = self.items(replies);
-                let mut out = Vec::with_capacity(items.len() + 2);
+                let mut out = Vec::with_capacity(room(replies) + 2);
                 out.push(b'[');
-                out.extend_from_slice(&items);
+                self.write_items(replies, &mut out);
                 out.push(b']');
                 out
             }
@@ -71,8 +80,7 @@ impl Format {
 
     /// Objects with a comma between each two. Written by hand: a tree of values takes several times
     /// as long as everything else that a read takes here.
-    fn items(self, replies: &[Reply]) -> Vec<u8> {
-        let mut out = Vec::new();
+    fn write_items(self, replies: &[Reply], out: &mut Vec<u8>) {
         for (number, reply) in replies.iter().enumerate() {
             if number > 0 {
                 out.push(b',');
@@ -80,16 +88,15 @@ impl Format {
             match reply {
                 Reply::Error(text) => {
                     out.extend_from_slice(b"{\"error\":");
-                    write_text(text, &mut out);
+                    write_text(text, out);
                 }
                 reply => {
                     out.extend_from_slice(b"{\"result\":");
-                    self.write_value(reply, &mut out);
+                    self.write_value(reply, out);
                 }
             }
             out.push(b'}');
         }
-        out
     }
 
     fn write_value(self, reply: &Reply, out: &mut Vec<u8>) {
@@ -119,10 +126,20 @@ impl Format {
         out.push(b'"');
         let start = out.len();
         out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-        let written = out.get_mut(start..).map(|place| STANDARD.encode_slice(bytes, place));
+        let written = out.get_mut(start..).map(|place| BASE64.encode_slice(bytes, place));
         debug_assert!(matches!(written, Some(Ok(_))), "the room is what base64 takes");
         out.push(b'"');
     }
+}
+
+/// Room for the strings in base64 and what is around each, so that the document is seldom moved while
+/// it grows.
+fn room(replies: &[Reply]) -> usize {
+    let of_one = |reply: &Reply| match reply {
+        Reply::Array(Some(items)) => room(items),
+        reply => reply.as_bytes().map_or(0, |bytes| bytes.len().div_ceil(3) * 4),
+    };
+    replies.iter().map(|reply| of_one(reply) + 16).sum()
 }
 
 /// As a JSON string; U+FFFD for what is no text.

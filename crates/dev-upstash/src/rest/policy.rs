@@ -35,16 +35,18 @@ pub(super) fn prepare(
     access: Access,
     scripts: &Scripts,
 ) -> Result<Prepared, String> {
-    let sent = words.first().filter(|name| !name.is_empty()).map(|name| shown(name));
-    let sent = sent.ok_or("ERR empty command")?;
-    let name = sent.to_uppercase();
-    let argument = words.get(1).map(|word| shown(word).to_uppercase()).unwrap_or_default();
+    let sent = words.first().filter(|name| !name.is_empty()).ok_or("ERR empty command")?;
+    let name = upper(shown(sent));
+    // For the others it is a key or a script, which may be long.
+    let has_subcommand = matches!(name.as_str(), "MEMORY" | "FUNCTION" | "SCRIPT");
+    let argument = words.get(1).filter(|_| has_subcommand);
+    let argument = argument.map(|word| upper(shown(word))).unwrap_or_default();
     if is_not_for_rest(&name) || has_block(&name, &words) {
         return Err(format!(
             "ERR Command \"{name}\" is not allowed in REST or it has a special context path"
         ));
     }
-    let unknown = || unknown_command(&sent);
+    let unknown = || unknown_command(&shown(sent));
     let kind = kind_of(&name).ok_or_else(unknown)?;
     if is_missing_subcommand(&name, &argument) {
         return Err(unknown());
@@ -136,12 +138,21 @@ fn unknown_command(name: &str) -> String {
     )
 }
 
+fn upper(mut text: String) -> String {
+    if text.is_ascii() {
+        text.make_ascii_uppercase();
+        return text;
+    }
+    text.to_uppercase()
+}
+
 /// The start of a word, fit for an error text.
 fn shown(word: &[u8]) -> String {
-    String::from_utf8_lossy(word.get(..128).unwrap_or(word))
-        .chars()
-        .filter(|character| !character.is_control())
-        .collect()
+    let start = word.get(..128).unwrap_or(word);
+    if start.iter().all(u8::is_ascii_graphic) {
+        return String::from_utf8_lossy(start).into_owned();
+    }
+    String::from_utf8_lossy(start).chars().filter(|character| !character.is_control()).collect()
 }
 
 /// The lines of `INFO` that do not describe the machine behind.

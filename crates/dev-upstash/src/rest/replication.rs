@@ -120,7 +120,8 @@ impl Replication {
         let databases = [self.address.database, self.address.next_database().database];
         let [from, to] = databases.map(|number| Bytes::from(number.to_string()));
         let copy = [&b"EVAL"[..], COPY_ALL.as_bytes(), b"0"].map(Bytes::copy_from_slice);
-        let replies = primary.exchange(&[copy.into_iter().chain([from, to]).collect()]).await?;
+        let replies =
+            primary.exchange(&[copy.into_iter().chain([from, to]).collect::<Vec<_>>()]).await?;
         if replies.iter().any(|reply| matches!(reply, Reply::Error(_))) {
             return Err(RedisError::Refused);
         }

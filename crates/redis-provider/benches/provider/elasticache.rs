@@ -73,7 +73,7 @@ async fn connect(host: &str, port: u16, connections: usize) -> Outcome<ElastiCac
 
 fn contender(name: String, provider: Arc<dyn RedisProvider>) -> Contender {
     let keys = keys();
-    Contender::of_calls(name, move |number| {
+    Contender::of_calls(name, TASKS, move |number| {
         let (provider, keys) = (Arc::clone(&provider), Arc::clone(&keys));
         async move {
             let value = provider.get(keys.get(number).map_or("", String::as_str)).await?;
@@ -120,6 +120,7 @@ async fn raw(host: &str, port: u16, connections: usize, limit: Duration) -> Outc
     let keys = keys();
     Ok(Contender::of_calls(
         format!("raw fred {limit} for calls, connections: {connections}"),
+        TASKS,
         move |number| {
             let (pool, keys) = (pool.clone(), Arc::clone(&keys));
             async move {

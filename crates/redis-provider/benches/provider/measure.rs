@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use redis_provider::RedisError;
 use tokio::task::JoinSet;
 
-use crate::{Outcome, ROUNDS, TASKS, TURN};
+use crate::{Outcome, ROUNDS, TURN};
 
 /// What came of one turn.
 #[derive(Clone, Copy, Debug)]
@@ -34,18 +34,18 @@ impl Contender {
         Self { name: name.into(), turn: Box::new(turn) }
     }
 
-    /// One whose turn is calls by many tasks at once; each is given its task's number.
-    pub(crate) fn of_calls<C, F>(name: impl Into<String>, call: C) -> Self
+    /// One whose turn is calls by so many tasks at once; each is given its task's number.
+    pub(crate) fn of_calls<C, F>(name: impl Into<String>, tasks: usize, call: C) -> Self
     where
         C: Fn(usize) -> F + Clone + Send + 'static,
         F: Future<Output = Result<(), RedisError>> + Send + 'static,
     {
-        Self::new(name, move || Box::pin(call_at_once(call.clone())))
+        Self::new(name, move || Box::pin(call_at_once(tasks, call.clone())))
     }
 }
 
 /// A call that fails ends the benchmark: an error may be faster than an answer.
-async fn call_at_once<C, F>(call: C) -> Outcome<Sample>
+async fn call_at_once<C, F>(callers: usize, call: C) -> Outcome<Sample>
 where
     C: Fn(usize) -> F + Clone + Send + 'static,
     F: Future<Output = Result<(), RedisError>> + Send + 'static,
@@ -53,10 +53,10 @@ where
     let (is_over, started) = (Arc::new(AtomicBool::new(false)), Instant::now());
     let used = processor_time();
     let mut tasks = JoinSet::new();
-    for number in 0..TASKS {
+    for number in 0..callers {
         let (call, is_over) = (call.clone(), Arc::clone(&is_over));
         tasks.spawn(async move {
-            let mut durations = Vec::with_capacity(16 * 1024);
+            let mut durations = Vec::with_capacity(4096);
             while !is_over.load(Ordering::Relaxed) {
                 let started = Instant::now();
                 call(number).await?;

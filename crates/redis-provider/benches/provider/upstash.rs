@@ -13,12 +13,16 @@ use crate::delay::SlowRoad;
 use crate::measure::{Contender, compare, median};
 use crate::{Outcome, PATIENCE, TASKS, VALUE_BYTES};
 
+/// Callers at once, beside what all comparisons have: a portal under load.
+const CROWDS: [usize; 2] = [256, 512];
 /// How long bytes are kept back in each direction where a network is imitated.
 const ONE_WAY: Duration = Duration::from_millis(1);
 
 pub(crate) async fn run(url: &str, token: &str) -> Outcome<()> {
     let url: Url = url.parse()?;
-    side_by_side(&url, token, "over loopback").await?;
+    for tasks in [TASKS].into_iter().chain(CROWDS) {
+        side_by_side(&url, token, tasks, "over loopback").await?;
+    }
     let target = url.socket_addrs(|| None)?.into_iter().next().ok_or("no address in the URL")?;
     let road = SlowRoad::to(target, ONE_WAY).await?;
     let far: Url = format!("http://{}", road.address).parse()?;
@@ -28,18 +32,21 @@ pub(crate) async fn run(url: &str, token: &str) -> Outcome<()> {
         ONE_WAY.as_millis(),
         alone.as_secs_f64() * 1000.0,
     );
-    side_by_side(&far, token, &distance).await
+    for tasks in [TASKS].into_iter().chain(CROWDS) {
+        side_by_side(&far, token, tasks, &distance).await?;
+    }
+    Ok(())
 }
 
-async fn side_by_side(url: &Url, token: &str, distance: &str) -> Outcome<()> {
+async fn side_by_side(url: &Url, token: &str, tasks: usize, distance: &str) -> Outcome<()> {
     let alone = Arc::new(connect(url, token, Some(1)).await?);
     let pipelining = Arc::new(connect(url, token, None).await?);
     let contenders = [
-        plain("plain reqwest, one request a command", url, token)?,
-        contender("adapter, one request a command (`batch_commands` = 1)", alone).await?,
-        contender("adapter, automatic pipelining", Arc::clone(&pipelining)).await?,
+        plain("plain reqwest, one request a command", url, token, tasks)?,
+        contender("adapter, one request a command (`batch_commands` = 1)", alone, tasks).await?,
+        contender("adapter, automatic pipelining", Arc::clone(&pipelining), tasks).await?,
     ];
-    let title = format!("GET of {VALUE_BYTES} bytes over REST, {TASKS} tasks, {distance}");
+    let title = format!("GET of {VALUE_BYTES} bytes over REST, {tasks} tasks, {distance}");
     compare(&title, &contenders, 0).await?;
     let cost = pipelining.report().cost;
     println!("\npipelined: {} commands in {} requests", cost.commands, cost.requests);
@@ -55,13 +62,13 @@ async fn connect(url: &Url, token: &str, commands: Option<usize>) -> Outcome<Ups
     Ok(UpstashProvider::connect(&settings).await?)
 }
 
-async fn contender(name: &str, provider: Arc<UpstashProvider>) -> Outcome<Contender> {
-    let keys: Arc<[String]> = (0..TASKS).map(key).collect();
+async fn contender(name: &str, provider: Arc<UpstashProvider>, tasks: usize) -> Outcome<Contender> {
+    let keys: Arc<[String]> = (0..tasks).map(key).collect();
     for key in &*keys {
         let value = Bytes::from(vec![b'x'; VALUE_BYTES]);
         provider.set(key, value, SetOptions::default()).await?;
     }
-    Ok(Contender::of_calls(name, move |number| {
+    Ok(Contender::of_calls(name, tasks, move |number| {
         let (provider, keys) = (Arc::clone(&provider), Arc::clone(&keys));
         async move {
             let value = provider.get(keys.get(number).map_or("", String::as_str)).await?;
@@ -71,10 +78,10 @@ async fn contender(name: &str, provider: Arc<UpstashProvider>) -> Outcome<Conten
 }
 
 /// What one writes without an adapter: as many requests at once as there are callers.
-fn plain(name: &str, url: &Url, token: &str) -> Outcome<Contender> {
+fn plain(name: &str, url: &Url, token: &str, tasks: usize) -> Outcome<Contender> {
     let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
     let (url, token): (Url, Arc<str>) = (url.clone(), token.into());
-    Ok(Contender::of_calls(name, move |number| {
+    Ok(Contender::of_calls(name, tasks, move |number| {
         let (client, url, token) = (client.clone(), url.clone(), Arc::clone(&token));
         async move {
             let request = client

@@ -1,15 +1,19 @@
 //! Values that are kept in the process, ready to be sent.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tenancy::{OrgId, TenantKey, TenantScope};
 use tokio::time::Instant;
 
 use crate::answer::{CachedAnswer, Outcome};
 use crate::cache::{Inner, TenantCache};
 use crate::coherence::{Bond, Cell, Moment, Stamp};
-use crate::envelope::{Envelope, Place};
+use crate::envelope::{Content, Envelope, Place};
 use crate::freshness;
 use crate::shelves::Weighed;
 use crate::statistics::Counters;
@@ -17,9 +21,21 @@ use crate::sync::locked;
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A value with what it takes to know, without asking anybody, that it is right.
+/// What allocators add to an allocation, and a count of references with its neighbours.
+const ALLOCATION_BYTES: usize = 32;
+
+/// A value as hits are answered with it: what they clone is counted for the threads of one core.
 #[derive(Debug)]
 pub(crate) struct Kept {
+    facts: Arc<Facts>,
+    content: Content,
+    etag: Arc<str>,
+    pub(crate) envelope: Arc<Envelope>,
+}
+
+/// What it takes to know, without asking anybody, that a value is right. Hits only read it.
+#[derive(Debug)]
+struct Facts {
     org: OrgId,
     bonds: Box<[Bond]>,
     /// From then on somebody should think of loading it anew.
@@ -27,20 +43,51 @@ pub(crate) struct Kept {
     /// When it was made, for its age.
     since: Moment,
     counters: Arc<Counters>,
-    pub(crate) envelope: Arc<Envelope>,
+}
+
+/// What a twin's bytes own, so that the count of references to them is on cache lines of its own:
+/// two, since processors fetch them in pairs.
+#[repr(align(128))]
+struct Apart(Bytes);
+
+impl AsRef<[u8]> for Apart {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The same bytes with a count of references of their own.
+pub(crate) fn apart(bytes: &Bytes) -> Bytes {
+    Bytes::from_owner(Apart(bytes.clone()))
 }
 
 impl Weighed for Kept {
     fn weight(&self) -> usize {
         let Envelope { content, etag, generations, .. } = &*self.envelope;
-        let bodies = content.identity.len() + content.gzip.as_ref().map_or(0, bytes::Bytes::len);
-        let bonds = size_of_val(&*self.bonds) + generations.len() * size_of::<Stamp>();
+        let bodies = content.identity.len() + content.gzip.as_ref().map_or(0, Bytes::len);
+        let Facts { bonds, org, .. } = &*self.facts;
         size_of::<Self>()
+            + size_of::<Facts>()
             + size_of::<Envelope>()
             + bodies
             + etag.len()
-            + bonds
-            + self.org.as_str().len()
+            + size_of_val(&**bonds)
+            + generations.len() * size_of::<Stamp>()
+            + org.as_str().len()
+    }
+
+    fn twin(value: &Arc<Self>) -> Arc<Self> {
+        let Self { facts, content, etag, envelope } = &**value;
+        let content =
+            Content { identity: apart(&content.identity), gzip: content.gzip.as_ref().map(apart) };
+        let (facts, envelope) = (Arc::clone(facts), Arc::clone(envelope));
+        Arc::new(Self { facts, content, etag: Arc::from(&**etag), envelope })
+    }
+
+    fn twin_weight(&self) -> usize {
+        // The count stands on lines of its own in front of what is owned.
+        let owners = 1 + usize::from(self.content.gzip.is_some());
+        owners * 2 * size_of::<Apart>() + size_of::<Self>() + self.etag.len() + 2 * ALLOCATION_BYTES
     }
 }
 
@@ -53,13 +100,13 @@ impl TenantCache {
         let now = coherence.cells.now();
         shelves
             .with(key, |kept| {
-                let is_good = kept.org == *scope.org()
-                    && now < kept.aging_from
-                    && coherence.cells.holds(&kept.bonds, now);
+                let Facts { org, bonds, aging_from, since, counters } = &*kept.facts;
+                let is_good =
+                    *org == *scope.org() && now < *aging_from && coherence.cells.holds(bonds, now);
                 is_good.then(|| {
-                    kept.counters.hit_in_process();
-                    let age = Duration::from_nanos(now.nanos().saturating_sub(kept.since.nanos()));
-                    answer_of(&kept.envelope, Outcome::Hit, age)
+                    counters.hit_in_process();
+                    let age = Duration::from_nanos(now.nanos().saturating_sub(since.nanos()));
+                    answer(&kept.content, &kept.etag, Outcome::Hit, age)
                 })
             })
             .flatten()
@@ -87,7 +134,8 @@ impl TenantCache {
     /// What is kept of a key, as far as it is not known to be wrong.
     pub(crate) fn kept(&self, place: &Place<'_>) -> Option<Arc<Kept>> {
         let kept = self.shared().shelves.get(place.key)?;
-        (kept.org == *place.org && kept.bonds.iter().all(Bond::may_hold)).then_some(kept)
+        let Facts { org, bonds, .. } = &*kept.facts;
+        (*org == *place.org && bonds.iter().all(Bond::may_hold)).then_some(kept)
     }
 
     /// Keeps a value whose generations have been seen to be in force; their cells are in the same
@@ -111,14 +159,15 @@ impl TenantCache {
         let (now, instant) = (coherence.cells.now(), clock.now());
         let left = freshness::until_aging(&envelope, instant);
         let age = freshness::age(&envelope, instant);
-        let kept = Kept {
+        let facts = Arc::new(Facts {
             org: place.org.clone(),
             bonds,
             aging_from: now.after(left),
             since: now.before(age),
             counters: statistics.counters(place.org, place.operation),
-            envelope,
-        };
+        });
+        let (content, etag) = (envelope.content.clone(), Arc::clone(&envelope.etag));
+        let kept = Kept { facts, content, etag, envelope };
         shelves.put(place.org, place.key, Arc::new(kept));
         self.look_after();
     }
@@ -126,10 +175,14 @@ impl TenantCache {
 
 /// An envelope's answer.
 pub(crate) fn answer_of(envelope: &Envelope, outcome: Outcome, age: Duration) -> CachedAnswer {
+    answer(&envelope.content, &envelope.etag, outcome, age)
+}
+
+fn answer(content: &Content, etag: &Arc<str>, outcome: Outcome, age: Duration) -> CachedAnswer {
     CachedAnswer {
-        body: envelope.content.identity.clone(),
-        gzip: envelope.content.gzip.clone(),
-        etag: Arc::clone(&envelope.etag),
+        body: content.identity.clone(),
+        gzip: content.gzip.clone(),
+        etag: Arc::clone(etag),
         outcome,
         age,
     }

@@ -51,6 +51,11 @@ pub(crate) trait Weighed {
     fn twin(value: &Arc<Self>) -> Arc<Self> {
         Arc::clone(value)
     }
+
+    /// Bytes that are kept in memory for each twin.
+    fn twin_weight(&self) -> usize {
+        0
+    }
 }
 
 /// How much may be kept.
@@ -107,7 +112,8 @@ impl<V: Weighed> Shelves<V> {
     pub(crate) fn put(&self, org: &OrgId, key: &TenantKey, value: Arc<V>) {
         let text = key.as_str();
         let hash = self.hash(text);
-        let bytes = value.weight() + self.overhead(text);
+        let twins = self.replicas.len().saturating_sub(1) * value.twin_weight();
+        let bytes = value.weight() + twins + self.overhead(text);
         // Declared before the lock is taken, so freed after it is given back.
         let mut dropped = Vec::new();
         let mut accounts = self.lock();

@@ -1,10 +1,19 @@
 //! What measurements need of the inside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tenancy::{OrgId, TenantKey};
+use time::OffsetDateTime;
 
+use crate::answer::entity_tag;
+use crate::envelope::{Codec, Content, Envelope, Place};
+use crate::registry::Operation;
+use crate::settings::CacheSettings;
+
+use crate::kept::apart;
 use crate::shelves::{ShelfSettings, Shelves, Weighed};
 
 /// A value of the store: bytes as they go to the caller. On cache lines of its own, so that the
@@ -19,17 +28,7 @@ impl Weighed for Ready {
     }
 
     fn twin(value: &Arc<Self>) -> Arc<Self> {
-        Arc::new(Self(Bytes::from_owner(Apart(value.0.clone()))))
-    }
-}
-
-/// What a twin owns, with the count of references to it on cache lines of its own.
-#[repr(align(128))]
-struct Apart(Bytes);
-
-impl AsRef<[u8]> for Apart {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
+        Arc::new(Self(apart(&value.0)))
     }
 }
 
@@ -58,5 +57,51 @@ impl Store {
     #[inline]
     pub fn bytes(&self, key: &TenantKey) -> Option<Bytes> {
         self.0.with(key, |value| value.0.clone())
+    }
+}
+
+/// A list's forms in memory and in the provider, made and read as the cache does it.
+#[derive(Debug)]
+pub struct Forms {
+    codec: Codec,
+    org: OrgId,
+    key: TenantKey,
+}
+
+impl Forms {
+    /// For the value of a key.
+    pub fn new(org: OrgId, key: TenantKey) -> Self {
+        Self { codec: Codec::unchecked(None, &CacheSettings::default()), org, key }
+    }
+
+    /// The compressed form of a body of less than 64 KiB, where it is worth having.
+    pub fn compress(&self, body: &Bytes) -> Option<Bytes> {
+        self.codec.pack(Operation::JobsList, body.clone()).now_or_never()?.gzip
+    }
+
+    /// The stored form of a body, with its compressed form if there is one; nothing if it is too
+    /// large.
+    pub fn store(&self, body: Bytes, gzip: Option<Bytes>) -> Option<Bytes> {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let envelope = Envelope {
+            generations: Vec::new(),
+            created_at: now,
+            expires_at: now,
+            stale_until: now,
+            load_cost: Duration::ZERO,
+            etag: entity_tag(&body),
+            content: Content { identity: body, gzip },
+        };
+        self.codec.encode(&self.place(), &envelope).ok()
+    }
+
+    /// The body of a stored form, and the compressed one.
+    pub fn read(&self, stored: Bytes) -> Option<(Bytes, Option<Bytes>)> {
+        let content = self.codec.decode(&self.place(), stored).ok()?.envelope.content;
+        Some((content.identity, content.gzip))
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { org: &self.org, key: &self.key, operation: Operation::JobsList }
     }
 }

@@ -74,12 +74,19 @@ fn provider(run: &Run) -> Outcome<()> {
     measure(run, &mut services, "the providers", bench)
 }
 
-/// The cache's hits in the process beside those of other caches: no server is asked.
+/// The cache beside what it could have been built from, and its reads beside bare ones of a
+/// redis-server.
 fn cache(run: &Run) -> Outcome<()> {
     let mut services = throwaway::open(run)?;
+    let redis_server = install::redis(run)?;
     build(run, &mut services, &[&[&["bench", "--no-run"], &CACHE[..]].concat()])?;
+    let account = Account::for_servers()?;
+    let redis = throwaway::start_redis(run, &mut services, account.as_ref(), &redis_server)?;
     let mut bench = run.cargo();
-    bench.args(["bench", "--quiet"]).args(CACHE);
+    bench
+        .args(["bench", "--quiet"])
+        .args(CACHE)
+        .env("PORTAL_BENCH_REDIS", redis.trim_start_matches("redis://"));
     measure(run, &mut services, "the cache", bench)
 }
 

@@ -1,86 +1,74 @@
-//! Hits in the process: the store beside two caches that are known to be fast.
+//! Hits in the process: the whole of one, and the store alone, beside two caches that are known to be
+//! fast.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tenancy::{Evidence, Feature, OrgId, TenantId, TenantKey, TenantScope};
+use redis_provider::{MemoryProvider, MemorySettings};
 use tenant_cache::testing::{Ready, Store};
-use uuid::Uuid;
 
 use crate::Outcome;
-use crate::threads::{Contender, compare};
+use crate::aims::{at_least, at_most};
+use crate::threads::{Contender, Figures, compare};
+use crate::world::{Asked, CAPACITY, KEY_BYTES, VALUE_BYTES, World, cache};
 
-/// Of a key, as the longer ones of the portal have.
-const KEY_BYTES: usize = 80;
-/// Of a value; a hit does not touch them.
-const VALUE_BYTES: usize = 1024;
-/// More than any number of entries that is measured takes.
-const CAPACITY: usize = 1 << 30;
+/// The place of the whole hit among the contenders.
+const WHOLE: usize = 0;
 
-pub(crate) fn run() -> Outcome<()> {
+pub(crate) async fn run() -> Outcome<()> {
     for count in [1000, 100_000, 1] {
         let world = World::new(count)?;
-        let contenders =
-            [a_map(&world), quick_cache(&world), moka(&world), store(&world), store_bytes(&world)];
+        let contenders = [
+            whole(&world).await?,
+            store(&world),
+            store_bytes(&world),
+            a_map(&world),
+            quick_cache(&world),
+            moka(&world),
+        ];
         let title = format!("Hit in the process, {count} keys of {KEY_BYTES} bytes");
-        compare(&title, &contenders, count);
+        let figures = compare(&title, &contenders, count);
+        if let Some(whole) = figures.get(WHOLE) {
+            print_aims(whole);
+        }
     }
     Ok(())
 }
 
-/// What is asked for: keys of ten tenants.
-struct World {
-    keys: Arc<[(OrgId, TenantKey)]>,
+fn print_aims(whole: &Figures) {
+    println!("\nThe whole hit:");
+    at_most("ns with the checks of tenant and generations, 1 thread", whole.nanos, 112.0);
+    at_most("allocations a call", whole.allocations, 0.0);
+    at_most("time of 2 threads by that of 1", whole.two_by_one, 1.2);
+    at_least("throughput of 16 threads by that of 2", whole.many_by_two, 0.9);
 }
 
-impl World {
-    fn new(count: usize) -> Outcome<Self> {
-        let orgs: Vec<OrgId> =
-            (0..10).map(|number| format!("org_{number:016}").parse()).collect::<Result<_, _>>()?;
-        let keys = orgs.iter().cycle().zip(0..count).map(|(org, number)| {
-            let scope = scope(org);
-            let start = scope.key(Feature::Jobs, "list").part("all").part("0").part("20");
-            let length = start.clone().part("").build().as_str().len() - 1;
-            let rest = KEY_BYTES.saturating_sub(length);
-            (org.clone(), start.part(&format!("{number:0rest$}")).build())
-        });
-        let keys: Arc<[_]> = keys.collect();
-        match keys.iter().find(|(_, key)| key.as_str().len() != KEY_BYTES) {
-            Some((_, key)) => Err(format!("{key} has not {KEY_BYTES} bytes").into()),
-            None => Ok(Self { keys }),
+/// One whose turn is a call for each key of an order.
+fn contender<R>(
+    world: &World,
+    name: &str,
+    get: impl Fn(&Asked) -> Option<R> + Send + Sync + 'static,
+) -> Contender {
+    let asked = Arc::clone(&world.asked);
+    Contender::new(name, move |order| {
+        let mut hits = 0;
+        for index in order {
+            let answer = asked.get(*index).and_then(|asked| black_box(get(black_box(asked))));
+            hits += usize::from(answer.is_some());
         }
-    }
-
-    /// One whose turn is a call for each key of an order.
-    fn contender<R>(
-        &self,
-        name: &str,
-        get: impl Fn(&TenantKey) -> Option<R> + Send + Sync + 'static,
-    ) -> Contender {
-        let keys = Arc::clone(&self.keys);
-        Contender::new(name, move |order| {
-            let mut hits = 0;
-            for index in order {
-                let key = keys.get(*index).map(|(_, key)| key);
-                hits += usize::from(key.and_then(|key| black_box(get(black_box(key)))).is_some());
-            }
-            hits
-        })
-    }
-
-    fn entries(&self) -> impl Iterator<Item = (&OrgId, &TenantKey, Bytes)> {
-        self.keys.iter().map(|(org, key)| (org, key, Bytes::from(vec![b'x'; VALUE_BYTES])))
-    }
+        hits
+    })
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "measurements make scopes of tenants that do not exist"
-)]
-fn scope(org: &OrgId) -> TenantScope {
-    let tenant = TenantId::from_uuid(Uuid::nil());
-    TenantScope::from_verified(tenant, org.clone(), Evidence::SystemTask("bench"))
+/// As a request is answered: tenant, age and generations are checked, the hit is counted, and the
+/// answer has references to the body and its tag.
+async fn whole(world: &World) -> Outcome<Contender> {
+    let settings = MemorySettings { max_bytes: CAPACITY, ..MemorySettings::default() };
+    let cache = cache(Arc::new(MemoryProvider::new(settings)), CAPACITY);
+    world.fill(&cache, VALUE_BYTES).await?;
+    Ok(contender(world, "our cache, the whole hit", move |asked| {
+        cache.cached(&asked.scope, &asked.key)
+    }))
 }
 
 /// What no cache can be faster than by much: a map that cannot change.
@@ -89,7 +77,7 @@ fn a_map(world: &World) -> Contender {
         .entries()
         .map(|(_, key, value)| (key.as_str().into(), Arc::new(Ready(value))))
         .collect();
-    world.contender("a map that nobody changes", move |key| map.get(key.as_str()).cloned())
+    contender(world, "a map that nobody changes", move |asked| map.get(asked.key.as_str()).cloned())
 }
 
 fn quick_cache(world: &World) -> Contender {
@@ -97,7 +85,7 @@ fn quick_cache(world: &World) -> Contender {
     for (_, key, value) in world.entries() {
         cache.insert(key.as_str().into(), Arc::new(Ready(value)));
     }
-    world.contender("quick_cache 0.7, raw get", move |key| cache.get(key.as_str()))
+    contender(world, "quick_cache 0.7, raw get", move |asked| cache.get(asked.key.as_str()))
 }
 
 fn moka(world: &World) -> Contender {
@@ -105,7 +93,7 @@ fn moka(world: &World) -> Contender {
     for (_, key, value) in world.entries() {
         cache.insert(key.as_str().into(), Arc::new(Ready(value)));
     }
-    world.contender("moka 0.12, raw get", move |key| cache.get(key.as_str()))
+    contender(world, "moka 0.12, raw get", move |asked| cache.get(asked.key.as_str()))
 }
 
 fn filled(world: &World) -> Store {
@@ -118,10 +106,10 @@ fn filled(world: &World) -> Store {
 
 fn store(world: &World) -> Contender {
     let store = filled(world);
-    world.contender("our store, the value", move |key| store.get(key))
+    contender(world, "our store alone, the value", move |asked| store.get(&asked.key))
 }
 
 fn store_bytes(world: &World) -> Contender {
     let store = filled(world);
-    world.contender("our store, the value's bytes", move |key| store.bytes(key))
+    contender(world, "our store alone, the value's bytes", move |asked| store.bytes(&asked.key))
 }

@@ -1,25 +1,44 @@
-//! How fast the cache is beside what it could have been built from: `cargo xtask bench cache`.
-//! Results and method: docs/benchmarks.md.
+//! How fast the cache is beside what it could have been built from: `cargo xtask bench cache` starts
+//! the server and runs this. Results and method: docs/benchmarks.md.
 //!
 //! What is compared runs in turns, round after round, each round beginning with another one, and a
 //! ratio is the median of the rounds' ratios: on a shared machine the figures move, but those of one
 //! round move together.
 #![expect(clippy::print_stdout, reason = "a benchmark: its output is its result")]
 
+mod aims;
+mod calls;
+mod forms;
 mod hits;
+mod provider;
 mod threads;
+mod world;
 
 use std::error::Error;
 
 /// What a step of the benchmark ends in.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-fn main() -> Outcome<()> {
+#[tokio::main]
+async fn main() -> Outcome<()> {
     let cores = std::thread::available_parallelism()?;
     println!("{cores} cores; load averages at the start: {}", load_averages());
-    hits::run()?;
+    hits::run().await?;
+    forms::run()?;
+    match variable("PORTAL_BENCH_REDIS") {
+        Some(address) => provider::run(&address).await?,
+        None => println!("\nReads from the provider: not run; `cargo xtask bench cache` does"),
+    }
     println!("\nload averages at the end: {}", load_averages());
     Ok(())
+}
+
+fn variable(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "addresses of servers, not the portal's settings"
+    )]
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Of the last 1, 5 and 15 minutes, where the system tells.

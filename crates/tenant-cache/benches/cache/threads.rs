@@ -9,9 +9,11 @@ use rustix::time::{ClockId, clock_gettime};
 const THREADS: [usize; 3] = [1, 2, 16];
 /// Turns of each contender with each number of threads; one more to warm up.
 const ROUNDS: usize = 100;
-/// Calls of each thread in a turn. Turns are short, so that many are not interrupted by whatever
-/// else the machine has to do.
-const CALLS: usize = 16_384;
+/// Keys in the order in which they are asked for, drawn at random; it is gone through several times.
+const ORDER: usize = 16_384;
+/// What a turn of one thread takes: long beside the start of threads, and short enough for many not
+/// to be interrupted by whatever else the machine has to do. A contender has a second and more.
+const TURN: Duration = Duration::from_millis(12);
 /// Cores' worth of time that a turn must have had for its figures to count, as a part of what its
 /// threads could have used: those that took turns on one core did not get in each other's way.
 const LEAST_SHARE: f64 = 0.85;
@@ -50,38 +52,64 @@ impl Sample {
     }
 }
 
+/// Medians of a contender.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    /// Time of a processor for a call of one thread.
+    pub(crate) nanos: f64,
+    /// The same of two threads by that of one.
+    pub(crate) two_by_one: f64,
+    /// Calls of sixteen threads in a time by those of two.
+    pub(crate) many_by_two: f64,
+    /// Allocations by a call.
+    pub(crate) allocations: f64,
+}
+
 /// Lets everyone have a turn in each round with each number of threads, and prints a table.
-pub(crate) fn compare(title: &str, contenders: &[Contender], keys: usize) {
-    let order: Vec<usize> = (0..CALLS).map(|_| rand::random_range(0..keys)).collect();
+pub(crate) fn compare(title: &str, contenders: &[Contender], keys: usize) -> Vec<Figures> {
+    let order: Vec<usize> = (0..ORDER).map(|_| rand::random_range(0..keys)).collect();
+    let times: Vec<usize> = contenders.iter().map(|one| times_in_a_turn(one, &order)).collect();
     let mut samples: Vec<[Vec<Sample>; THREADS.len()]> =
         contenders.iter().map(|_| Default::default()).collect();
     for round in 0..=ROUNDS {
         for offset in 0..contenders.len() {
             let turn = (round + offset) % contenders.len();
-            let (Some(contender), Some(samples)) = (contenders.get(turn), samples.get_mut(turn))
+            let (Some(contender), Some(samples), Some(times)) =
+                (contenders.get(turn), samples.get_mut(turn), times.get(turn))
             else {
                 continue;
             };
             for (threads, samples) in THREADS.iter().zip(samples) {
-                let sample = take_turn(contender, *threads, &order);
+                let sample = take_turn(contender, *threads, &order, *times);
                 if round > 0 {
                     samples.push(sample);
                 }
             }
         }
     }
-    println!("\n{title}; {ROUNDS} turns of {CALLS} calls a thread\n");
+    println!("\n{title}; {ROUNDS} turns of {} ms a thread\n", TURN.as_millis());
     println!(
         "| | ns, 1 thread | 2 threads | ratio | M/s, 1 thread | 2 threads | 16 threads | 16 to 2 | turns that count | allocations a call |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
-    for (contender, samples) in contenders.iter().zip(&samples) {
-        print_row(contender, samples, &order);
-    }
+    let rows = contenders.iter().zip(&samples);
+    rows.map(|(contender, samples)| print_row(contender, samples, &order)).collect()
+}
+
+/// How often one thread goes through the order in a turn.
+fn times_in_a_turn(contender: &Contender, order: &[usize]) -> usize {
+    let once = || {
+        let began = Instant::now();
+        (contender.calls)(order);
+        began.elapsed().as_nanos().max(1)
+    };
+    // The first time, the caches of the processor are cold.
+    let nanos = (0..5).map(|_| once()).min().unwrap_or(1);
+    usize::try_from(TURN.as_nanos() / nanos).unwrap_or(usize::MAX).max(1)
 }
 
 /// All threads make the same calls, each beginning elsewhere.
-fn take_turn(contender: &Contender, threads: usize, order: &[usize]) -> Sample {
+fn take_turn(contender: &Contender, threads: usize, order: &[usize], times: usize) -> Sample {
     let start = Barrier::new(threads);
     let run = |number: usize| {
         let (before, after) = order.split_at(number * order.len() / threads);
@@ -90,9 +118,11 @@ fn take_turn(contender: &Contender, threads: usize, order: &[usize]) -> Sample {
         let mut hits = (contender.calls)(warm);
         start.wait();
         let (began, used) = (Instant::now(), processor_time());
-        hits += (contender.calls)(after) + (contender.calls)(before);
+        for _ in 0..times {
+            hits += (contender.calls)(after) + (contender.calls)(before);
+        }
         let (used, ended) = (processor_time().saturating_sub(used), Instant::now());
-        assert_eq!(hits, warm.len() + order.len(), "every call is a hit");
+        assert_eq!(hits, warm.len() + order.len() * times, "every call is a hit");
         (began, ended, used)
     };
     let spans: Vec<(Instant, Instant, Duration)> = std::thread::scope(|scope| {
@@ -106,7 +136,7 @@ fn take_turn(contender: &Contender, threads: usize, order: &[usize]) -> Sample {
     let elapsed = began.zip(ended).map(|(began, ended)| ended - began).unwrap_or_default();
     let used: Duration = spans.iter().map(|(.., used)| *used).sum();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let calls = count(order.len() * threads);
+    let calls = count(order.len() * times * threads);
     Sample {
         processor: used.as_secs_f64() * 1e9 / calls,
         rate: calls / elapsed.as_secs_f64() / 1e6,
@@ -121,7 +151,11 @@ fn processor_time() -> Duration {
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-fn print_row(contender: &Contender, samples: &[Vec<Sample>; THREADS.len()], order: &[usize]) {
+fn print_row(
+    contender: &Contender,
+    samples: &[Vec<Sample>; THREADS.len()],
+    order: &[usize],
+) -> Figures {
     let [one, two, many] = samples;
     let of = |samples: &[Sample], pick: fn(&Sample) -> f64| {
         median(samples.iter().filter(|sample| sample.counts()).map(pick))
@@ -137,19 +171,28 @@ fn print_row(contender: &Contender, samples: &[Vec<Sample>; THREADS.len()], orde
     let allocations = allocation_counter::measure(|| {
         (contender.calls)(order);
     });
+    let allocations =
+        count(usize::try_from(allocations.count_total).unwrap_or(usize::MAX)) / count(order.len());
+    let figures = Figures {
+        nanos: of(one, time),
+        two_by_one: ratio(two, one, time),
+        many_by_two: ratio(many, two, rate),
+        allocations,
+    };
     println!(
         "| {} | {:.0} | {:.0} | {:.2} | {:.1} | {:.1} | {:.1} | {:.2} | {} | {:.2} |",
         contender.name,
-        of(one, time),
+        figures.nanos,
         of(two, time),
-        ratio(two, one, time),
+        figures.two_by_one,
         of(one, rate),
         of(two, rate),
         of(many, rate),
-        ratio(many, two, rate),
+        figures.many_by_two,
         counting.join(", "),
-        count(usize::try_from(allocations.count_total).unwrap_or_default()) / count(order.len()),
+        figures.allocations,
     );
+    figures
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of calls are far below 2^52")]

@@ -17,6 +17,9 @@ use crate::Outcome;
 pub(crate) const KEY_BYTES: usize = 80;
 /// Of a value in process: it is kept with its compressed form, as the larger ones of the portal are.
 pub(crate) const VALUE_BYTES: usize = 1024;
+/// Jobs that the values show, each of which several may: fewer generations than a process remembers
+/// without looking which of them it may forget.
+const JOBS: u64 = 5_000;
 /// Whose keys they are, in turns.
 pub(crate) const TENANTS: usize = 10;
 /// More than any number of entries that is measured takes.
@@ -50,7 +53,8 @@ impl World {
             let rest = KEY_BYTES.saturating_sub(length);
             let key = start.part(&format!("{number:0rest$}")).build();
             let number = u64::try_from(number).unwrap_or_default();
-            let entities = [Tag::entity("job", Uuid::from_u128(number.into()))];
+            let job = u128::from(number % JOBS);
+            let entities = [Tag::entity("job", Uuid::from_u128(job))];
             Asked { scope, key, entities, number }
         });
         let asked: Arc<[_]> = asked.collect();

@@ -176,3 +176,41 @@ fn set_at(stamps: &mut [Option<Stamp>], index: usize, stamp: Option<Stamp>) {
         *slot = stamp;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::coherence::{Coherence, Interruptions};
+
+    #[derive(Debug)]
+    struct Never;
+
+    impl Interruptions for Never {
+        fn count(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn generations_in_use_are_remembered_and_others_forgotten_in_the_end() {
+        const USED: usize = 70_000;
+        let cells = Coherence::new(Arc::new(Never), Duration::ZERO, Duration::ZERO).cells;
+        let used: Vec<Arc<Cell>> =
+            (0..USED).map(|number| cells.cell(&number.to_string())).collect();
+        assert_eq!(cells.len(), USED);
+        for number in USED..USED + 100_000 {
+            let _unused = cells.cell(&number.to_string());
+        }
+        assert!((USED..2 * USED + 1).contains(&cells.len()), "{}", cells.len());
+        for (number, cell) in used.iter().enumerate() {
+            assert!(Arc::ptr_eq(cell, &cells.cell(&number.to_string())));
+        }
+        drop(used);
+        for number in USED..USED + 200_000 {
+            let _unused = cells.cell(&number.to_string());
+        }
+        assert!(cells.len() <= 2 * USED, "{}", cells.len());
+    }
+}

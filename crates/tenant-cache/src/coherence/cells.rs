@@ -168,7 +168,14 @@ pub(crate) struct Cells {
     timeline: Timeline,
     /// Leases from before this instant are over: messages may have been lost.
     cleared_at: AtomicU64,
-    table: RwLock<HashMap<Box<str>, Arc<Cell>>>,
+    table: RwLock<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    cells: HashMap<Box<str>, Arc<Cell>>,
+    /// So many cells, and it is looked for those that nothing depends on.
+    full_at: usize,
 }
 
 impl Cells {
@@ -178,7 +185,7 @@ impl Cells {
             lease: u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX),
             timeline,
             cleared_at: AtomicU64::new(NEVER),
-            table: RwLock::default(),
+            table: RwLock::new(Table { cells: HashMap::new(), full_at: MANY }),
         }
     }
 
@@ -192,15 +199,15 @@ impl Cells {
             return cell;
         }
         let mut table = writing(&self.table);
-        if table.len() >= MANY {
+        if table.cells.len() >= table.full_at {
             self.forget_unused(&mut table);
         }
-        Arc::clone(table.entry(key.into()).or_insert_with(|| Arc::new(Cell::new())))
+        Arc::clone(table.cells.entry(key.into()).or_insert_with(|| Arc::new(Cell::new())))
     }
 
     /// The same, if this process has met it.
     pub(crate) fn known(&self, key: &str) -> Option<Arc<Cell>> {
-        reading(&self.table).get(key).map(Arc::clone)
+        reading(&self.table).cells.get(key).map(Arc::clone)
     }
 
     /// Ends the leases of what is being replaced.
@@ -273,8 +280,17 @@ impl Cells {
             && now.nanos().saturating_sub(from) < self.lease
     }
 
-    fn forget_unused(&self, table: &mut HashMap<Box<str>, Arc<Cell>>) {
+    fn forget_unused(&self, table: &mut Table) {
         let now = self.now();
-        table.retain(|_, cell| Arc::strong_count(cell) > 1 || self.is_leased(cell, now));
+        table.cells.retain(|_, cell| Arc::strong_count(cell) > 1 || self.is_leased(cell, now));
+        // Where most of them are in use, looking again at each new one would take more time with
+        // each of them.
+        table.full_at = table.cells.len().saturating_mul(2).max(MANY);
+    }
+
+    /// How many generations are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        reading(&self.table).cells.len()
     }
 }

@@ -127,6 +127,13 @@ impl Tenant {
         format!("auth0|{}-{role}", self.tag)
     }
 
+    /// Our id of the member with this role.
+    pub async fn user(&self, role: Role) -> Uuid {
+        let mut connection = self.world.superuser().await;
+        let found = sqlx::query_scalar("SELECT id FROM users WHERE subject = $1");
+        found.bind(self.subject(role)).fetch_one(&mut connection).await.unwrap()
+    }
+
     /// Where its people sign in.
     pub fn provider(&self) -> &IdentityProvider {
         &self.world.provider

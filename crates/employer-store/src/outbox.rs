@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
-use tenancy::{EventKind, OrgId, TenantId};
+use tenancy::{Change, EventKind, JobChange, OrgId, TenantId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::worker_db::WorkerDb;
+
+/// Where a payload says what is different about the job.
+pub(crate) const CHANGE: &str = "change";
 
 /// Something that happened in a tenant.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +32,15 @@ pub struct OutboxEvent {
     pub payload: Value,
     /// When it was written.
     pub at: OffsetDateTime,
+}
+
+impl OutboxEvent {
+    /// What the event says about what it changed. A row that does not say, as those of older
+    /// versions, or says it in words that this version does not know, may have changed anything.
+    pub fn change(&self) -> Change {
+        let job = self.payload.get(CHANGE).and_then(|said| JobChange::deserialize(said).ok());
+        Change { kind: self.kind, subject: self.subject, job }
+    }
 }
 
 /// Events that one worker holds: no other claims them until this is finished or dropped.

@@ -50,7 +50,7 @@ impl Writes {
     pub async fn finish(&self, scope: &TenantScope, events: Vec<OutboxEvent>) {
         let mut handled = Vec::with_capacity(events.len());
         for event in &events {
-            match self.cache.invalidate(scope, event.kind, event.subject).await {
+            match self.cache.invalidate_change(scope, &event.change()).await {
                 Ok(()) => handled.push(event.id),
                 Err(error) => {
                     self.left_to_relay.fetch_add(1, Ordering::Relaxed);

@@ -22,9 +22,7 @@ impl EventHandler for Invalidator {
             event.org.clone(),
             Evidence::SystemTask("outbox relay"),
         );
-        self.0
-            .invalidate(&scope, event.kind, event.subject)
-            .await
-            .map_err(|error| HandlerError(Box::new(error)))
+        let dropped = self.0.invalidate_change(&scope, &event.change()).await;
+        dropped.map_err(|error| HandlerError(Box::new(error)))
     }
 }

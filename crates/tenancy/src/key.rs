@@ -64,6 +64,13 @@ impl Tag {
         Self(format!("{}-{}", encode(kind), id.simple()))
     }
 
+    /// The tag of those of an operation's values that a word of our own vocabulary tells from the
+    /// others, with what it is said of: `list-public`, `list-at-berlin`.
+    pub fn group(operation: &'static str, group: &'static str, of: Option<&str>) -> Self {
+        let parts = [Some(operation), Some(group), of];
+        Self(parts.into_iter().flatten().map(encode).collect::<Vec<_>>().join("-"))
+    }
+
     /// The tag as keys print it.
     pub fn as_str(&self) -> &str {
         &self.0

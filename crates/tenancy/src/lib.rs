@@ -18,6 +18,7 @@
 //! ```
 
 mod actor;
+mod change;
 mod clock;
 mod event;
 mod ids;
@@ -27,6 +28,7 @@ mod role;
 mod scope;
 
 pub use actor::{Actor, JobView};
+pub use change::{Change, JobChange, JobField, JobState, place_key};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{EventKind, UnknownEventKind};
 pub use ids::{InvalidOrgId, JobId, OrgId, TenantId, UserId};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use redis_provider::{Backplane, Circuits, RedisError, RedisProvider, Script};
 use serde::Serialize;
-use tenancy::{Clock, EventKind, Tag, TenantKey, TenantScope};
+use tenancy::{Change, Clock, EventKind, Tag, TenantKey, TenantScope};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -256,8 +256,7 @@ impl TenantCache {
         kind: EventKind,
         subject: Option<Uuid>,
     ) -> Result<(), RedisError> {
-        let targets = invalidation::targets(scope, kind, subject);
-        self.replace(scope, targets, Script::AdvanceStamp).await.map(drop)
+        self.invalidate_change(scope, &Change::unknown(kind, subject)).await
     }
 
     /// Replaces generations, and tells the other instances; answers each with its new stamp.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use redis_provider::{Command, RedisError, RedisProvider, Reply, Script, ScriptReply};
-use tenancy::{Clock, EventKind, Tag, TenantScope};
-use uuid::Uuid;
+use tenancy::{Change, Clock, EventKind, JobChange, Tag, TenantScope};
 
+use crate::cache::TenantCache;
 use crate::coherence::{Record, Stamp, Target};
 use crate::generation::tag_lifetime;
 use crate::registry::Operation;
@@ -15,37 +15,65 @@ use crate::registry::Operation;
 /// or two invalidations meet.
 const ATTEMPTS: usize = 5;
 
-/// What an event of a tenant drops. An event that does not say which entity it happened to may
-/// have happened to any: the whole feature goes.
-pub(crate) fn targets(
-    scope: &TenantScope,
-    kind: EventKind,
-    subject: Option<Uuid>,
-) -> BTreeSet<Target> {
-    if kind == EventKind::TenantSuspended {
+impl TenantCache {
+    /// Drops what a change of the tenant may have made wrong: where it says what it changed, the
+    /// answers that are made of that; else all that its kind of event drops.
+    ///
+    /// When this answers `Ok`, nothing older is served any more by any instance. When it fails,
+    /// nothing older is served by this one, and it is repeated until it succeeds; but a process may
+    /// end before that, so whoever needs it done has to see to it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RedisError`]; the invalidation may then not have happened.
+    pub async fn invalidate_change(
+        &self,
+        scope: &TenantScope,
+        change: &Change,
+    ) -> Result<(), RedisError> {
+        self.replace(scope, targets(scope, change), Script::AdvanceStamp).await.map(drop)
+    }
+}
+
+/// What a change in a tenant drops. One that does not say which entity it happened to may have
+/// happened to any: the whole feature goes. One that does not say what is different about a job
+/// drops that job and every list and figure.
+pub(crate) fn targets(scope: &TenantScope, change: &Change) -> BTreeSet<Target> {
+    if change.kind == EventKind::TenantSuspended {
         return BTreeSet::from([Target::whole_tenant(scope)]);
     }
+    // A job that was neither there before nor after is none that we understand.
+    let job = change.job.as_ref().filter(|job| job.states().next().is_some());
     let mut targets = BTreeSet::new();
     for operation in Operation::ALL {
-        if !operation.policy().dropped_by.contains(&kind) {
+        if !operation.policy().dropped_by.contains(&change.kind) {
             continue;
         }
         let feature = operation.feature();
-        let entity = match (operation.entity_kind(), subject) {
-            (Some(kind), Some(subject)) => Some(Tag::entity(kind, subject)),
+        let mut tags = tags(operation, job);
+        match (operation.entity_kind(), change.subject) {
+            (Some(kind), Some(subject)) => {
+                tags.insert(Tag::entity(kind, subject));
+            }
             (Some(_), None) => {
                 let key = scope.feature_generation_key(feature);
                 targets.insert(Target { key, expires: false });
-                None
             }
-            (None, _) => None,
-        };
-        for tag in operation.own_tag().into_iter().chain(entity) {
-            let key = scope.tag_generation_key(feature, &tag);
-            targets.insert(Target { key, expires: true });
+            (None, _) => {}
         }
+        targets.extend(tags.iter().map(|tag| {
+            let key = scope.tag_generation_key(feature, tag);
+            Target { key, expires: true }
+        }));
     }
     targets
+}
+
+fn tags(operation: Operation, job: Option<&JobChange>) -> BTreeSet<Tag> {
+    match job {
+        Some(job) => operation.tags_of_change(job),
+        None => operation.own_tag().into_iter().collect(),
+    }
 }
 
 /// How far an attempt to replace generations came.
@@ -138,7 +166,8 @@ async fn advance(
 
 #[cfg(test)]
 mod tests {
-    use tenancy::{Evidence, TenantId};
+    use tenancy::{Evidence, JobField, JobState, TenantId};
+    use uuid::Uuid;
 
     use super::*;
 
@@ -148,13 +177,52 @@ mod tests {
         TenantScope::from_verified(tenant, "org_a".parse().unwrap(), Evidence::SystemTask("test"))
     }
 
+    fn keys(change: &Change) -> Vec<String> {
+        targets(&scope(), change).into_iter().map(|target| target.key).collect()
+    }
+
+    fn edit(fields: &[JobField]) -> Change {
+        let job = JobChange {
+            before: Some(JobState::Published),
+            after: Some(JobState::Published),
+            fields: fields.to_vec(),
+            places: Some(vec!["denver".to_owned()]),
+            team: Some(Vec::new()),
+        };
+        let subject = Some(Uuid::from_u128(7));
+        Change { kind: EventKind::JobUpdated, subject, job: Some(job) }
+    }
+
+    #[test]
+    fn a_change_that_says_what_it_changed_drops_that() {
+        assert_eq!(
+            keys(&edit(&[JobField::Openings])),
+            [
+                "tenant:{org_a:jobs}:!t:job-00000000000000000000000000000007",
+                "tenant:{org_a:jobs}:!t:list-all",
+                "tenant:{org_a:jobs}:!t:list-at-denver",
+                "tenant:{org_a:jobs}:!t:list-in-published",
+                "tenant:{org_a:jobs}:!t:list-public",
+            ]
+        );
+        let pay = keys(&edit(&[JobField::Salary]));
+        assert!(pay.contains(&"tenant:{org_a:jobs}:!t:stats-public".to_owned()), "{pay:?}");
+        assert!(pay.contains(&"tenant:{org_a:search}:!t:job-facets-pay".to_owned()), "{pay:?}");
+    }
+
+    #[test]
+    fn a_job_that_was_never_there_is_not_believed() {
+        let mut change = edit(&[]);
+        let known = change.job.take().unwrap();
+        let unknown = keys(&change);
+        change.job = Some(JobChange { before: None, after: None, ..known });
+        assert_eq!(keys(&change), unknown);
+    }
+
     #[test]
     fn a_job_event_drops_the_lists_the_figures_and_that_job_only() {
-        let job = Uuid::from_u128(7);
-        let keys: Vec<String> = targets(&scope(), EventKind::JobUpdated, Some(job))
-            .into_iter()
-            .map(|target| target.key)
-            .collect();
+        let change = Change::unknown(EventKind::JobUpdated, Some(Uuid::from_u128(7)));
+        let keys = keys(&change);
         assert_eq!(
             keys,
             [
@@ -168,14 +236,14 @@ mod tests {
 
     #[test]
     fn an_event_that_names_no_job_drops_all_of_them() {
-        let targets = targets(&scope(), EventKind::JobUpdated, None);
+        let targets = targets(&scope(), &Change::unknown(EventKind::JobUpdated, None));
         let feature = Target { key: "tenant:{org_a:jobs}:!g".to_owned(), expires: false };
         assert!(targets.contains(&feature), "{targets:?}");
     }
 
     #[test]
     fn a_suspension_is_one_stamp_at_any_size() {
-        let targets = targets(&scope(), EventKind::TenantSuspended, None);
+        let targets = targets(&scope(), &Change::unknown(EventKind::TenantSuspended, None));
         assert_eq!(targets.len(), 1);
         assert_eq!(targets.first().unwrap().key, "tenant:{org_a}:!g");
     }

@@ -1,7 +1,8 @@
 //! The tenant-scoped cache: never wrong after a write, never shared across tenants.
 //!
 //! Callers are the HTTP surface, which reads through [`TenantCache::get_or_load`], and whoever
-//! has finished a write or repeats one's consequences, which calls [`TenantCache::invalidate`].
+//! has finished a write or repeats one's consequences, which calls
+//! [`TenantCache::invalidate_change`].
 //!
 //! Invariants:
 //! - **Generations are captured before the load.** Every value depends on the stamps of the
@@ -68,6 +69,7 @@ pub mod registry;
 mod replay;
 mod settings;
 mod shelves;
+mod slices;
 mod statistics;
 mod sync;
 #[cfg(feature = "testing")]
@@ -91,4 +93,5 @@ pub use registry::{Class, Operation, Policy};
 pub use sealing::KeyRing;
 pub use settings::CacheSettings;
 pub use shelves::Usage;
+pub use slices::JobSlice;
 pub use statistics::{CacheHealth, CacheStatistics, OperationStatistics};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tenancy::{EventKind, Feature, KeyBuilder, Tag, TenantScope};
+use tenancy::{EventKind, Feature, JobField, KeyBuilder, Tag, TenantScope};
 
 /// Something that is cached: a feature and an operation within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,6 +71,57 @@ pub struct Policy {
     pub may_compress: bool,
     /// The events that drop its values.
     pub dropped_by: &'static [EventKind],
+    /// What of a job its values are made from: where an event says what it changed, a change of
+    /// anything else drops nothing.
+    pub made_of: MadeOf,
+    /// What tells its values apart: where an event says what it changed, it drops those only that
+    /// it concerns in these respects.
+    pub told_apart_by: &'static [Respect],
+}
+
+/// What of a job values are made from, beside its being there and its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeOf {
+    /// Everything: they show the time and number of its last change.
+    Everything,
+    /// These fields.
+    Fields {
+        /// Of every job.
+        of_all: &'static [JobField],
+        /// Of published jobs.
+        of_published: &'static [JobField],
+    },
+}
+
+/// In what values of one operation differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Respect {
+    /// Each is about one job.
+    Job,
+    /// Who sees them: all jobs, all but drafts, or those of one person.
+    View,
+    /// The states that they are about.
+    State,
+    /// The place that they are about.
+    Place,
+    /// Whether they are found by words.
+    Words,
+    /// Whether they are found by pay.
+    Pay,
+}
+
+impl Respect {
+    /// The word for it, as the documents write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Job => "job",
+            Self::View => "view",
+            Self::State => "state",
+            Self::Place => "place",
+            Self::Words => "words",
+            Self::Pay => "pay",
+        }
+    }
 }
 
 const ANY_JOB_EVENT: &[EventKind] = &[
@@ -82,12 +133,30 @@ const ANY_JOB_EVENT: &[EventKind] = &[
     EventKind::TenantSuspended,
 ];
 
+const STATS: MadeOf = MadeOf::Fields {
+    of_all: &[JobField::Department, JobField::EmploymentType, JobField::Workplace],
+    of_published: &[JobField::Salary, JobField::ValidThrough],
+};
+
+const FACETS: MadeOf = MadeOf::Fields {
+    of_all: &[
+        JobField::Department,
+        JobField::EmploymentType,
+        JobField::Workplace,
+        JobField::Locations,
+        JobField::Skills,
+    ],
+    of_published: &[],
+};
+
 #[cfg(any(test, feature = "testing"))]
 const SEALED_PROBE: Policy = Policy {
     ttl: Duration::from_secs(30),
     class: Class::Sensitive,
     may_compress: false,
     dropped_by: &[EventKind::TenantSuspended],
+    made_of: MadeOf::Everything,
+    told_apart_by: &[],
 };
 
 /// Longest time that any value lives; generations of tags live twice as long.
@@ -99,11 +168,12 @@ impl Operation {
 
     /// The rules of this operation.
     pub const fn policy(self) -> Policy {
-        let seconds = match self {
-            Self::JobsList => 120,
-            Self::JobsItem => 900,
-            Self::JobsStats => 300,
-            Self::JobFacets => 600,
+        use Respect::{Job, Pay, Place, State, View, Words};
+        let (seconds, made_of, told_apart_by): (_, _, &[Respect]) = match self {
+            Self::JobsList => (120, MadeOf::Everything, &[View, State, Place, Words]),
+            Self::JobsItem => (900, MadeOf::Everything, &[Job]),
+            Self::JobsStats => (300, STATS, &[View]),
+            Self::JobFacets => (600, FACETS, &[View, Words, Pay]),
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => return SEALED_PROBE,
         };
@@ -112,6 +182,8 @@ impl Operation {
             class: Class::Listing,
             may_compress: true,
             dropped_by: ANY_JOB_EVENT,
+            made_of,
+            told_apart_by,
         }
     }
 

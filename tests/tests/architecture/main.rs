@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use tenancy::JobField;
 use tenant_cache::Operation;
+use tenant_cache::registry::MadeOf;
 
 fn workspace() -> Metadata {
     MetadataCommand::new().no_deps().exec().unwrap()
@@ -139,25 +141,39 @@ fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
 #[test]
 fn the_readmes_cache_table_is_the_registry() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let documented: BTreeSet<(String, String, BTreeSet<String>)> =
-        table(&readme, "## What is cached")
-            .into_iter()
-            .map(|row| {
-                let events =
-                    row[2].split(',').map(|event| event.trim().trim_matches('`').to_owned());
-                (row[0].trim_matches('`').to_owned(), row[1].clone(), events.collect())
-            })
-            .collect();
-    let registered: BTreeSet<(String, String, BTreeSet<String>)> = Operation::ALL
+    let documented: BTreeSet<Vec<String>> =
+        table(&readme, "## What is cached").into_iter().collect();
+    let registered: BTreeSet<Vec<String>> = Operation::ALL
         .into_iter()
         .map(|operation| {
             let policy = operation.policy();
-            let name = format!("{}:{}", operation.feature(), operation.name());
-            let events = policy.dropped_by.iter().map(ToString::to_string).collect();
-            (name, policy.ttl.as_secs().to_string(), events)
+            let respects: Vec<&str> =
+                policy.told_apart_by.iter().map(|respect| respect.as_str()).collect();
+            vec![
+                format!("`{}:{}`", operation.feature(), operation.name()),
+                policy.ttl.as_secs().to_string(),
+                quoted(policy.dropped_by.iter().map(|event| event.as_str())),
+                made_of(policy.made_of),
+                respects.join(", "),
+            ]
         })
         .collect();
     assert_eq!(documented, registered);
+}
+
+fn made_of(parts: MadeOf) -> String {
+    let fields = |fields: &[JobField]| quoted(fields.iter().map(|field| field.as_str()));
+    match parts {
+        MadeOf::Everything => "everything".to_owned(),
+        MadeOf::Fields { of_all, of_published: [] } => format!("state, {}", fields(of_all)),
+        MadeOf::Fields { of_all, of_published } => {
+            format!("state, {}; of published jobs also {}", fields(of_all), fields(of_published))
+        }
+    }
+}
+
+fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Rust files of the workspace that people write.

@@ -16,7 +16,7 @@ pub async fn close_expired(
     limit: i64,
 ) -> Result<Vec<OutboxEvent>, StoreError> {
     // One statement, so one transaction: state, event and audit row of a job stand or fall
-    // together.
+    // together. Its event leaves out the job's places and team, which workers may not read.
     let rows = sqlx::query!(
         r#"WITH due AS (
                SELECT tenant_id, id FROM jobs
@@ -41,7 +41,8 @@ pub async fn close_expired(
                INSERT INTO outbox (tenant_id, kind, subject, payload)
                SELECT tenant_id, $3, id, jsonb_build_object(
                           'version', version, 'from', 'published', 'to', 'closed',
-                          'reason', 'expired')
+                          'reason', 'expired', 'change', jsonb_build_object(
+                              'before', 'published', 'after', 'closed', 'fields', '[]'::jsonb))
                FROM closed
                RETURNING tenant_id, id, subject, payload, at
            )

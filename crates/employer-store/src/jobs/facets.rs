@@ -42,8 +42,8 @@ struct FacetRow {
     count: i64,
 }
 
-/// Skills and cities are counted by their keys, which disregard case; the few that are shown get
-/// the spelling of their first job.
+/// Skills and cities are counted by their keys, which disregard case, and shown in the spelling
+/// that comes first among the jobs counted: those of other jobs may not show.
 macro_rules! facets_from {
     ($predicate:ident, from $source:literal, if $guard:literal) => {
         matching_jobs!(
@@ -58,16 +58,17 @@ SELECT j.id, j.status, j.employment_type, j.workplace, j.department",
                WHEN 7 THEN 'status' WHEN 11 THEN 'employment_type'
                WHEN 13 THEN 'workplace' ELSE 'department' END AS facet,
            coalesce(m.status, m.employment_type, m.workplace, m.department) AS value,
-           count(*) AS count
+           NULL::text AS spelling, count(*) AS count
     FROM matching m
     GROUP BY GROUPING SETS ((m.status), (m.employment_type), (m.workplace), (m.department))
     UNION ALL
-    SELECT 'skill', s.skill_key, count(*)
+    SELECT 'skill', s.skill_key, min(s.skill COLLATE "C") COLLATE "default", count(*)
     FROM matching m
     JOIN job_skills s ON s.tenant_id = $1 AND s.job_id = m.id
     GROUP BY s.skill_key
     UNION ALL
-    SELECT 'location', l.city_key, count(DISTINCT l.job_id)
+    SELECT 'location', l.city_key, min(l.city COLLATE "C") COLLATE "default",
+           count(DISTINCT l.job_id)
     FROM matching m
     JOIN job_locations l ON l.tenant_id = $1 AND l.job_id = m.id
     WHERE l.city_key IS NOT NULL
@@ -77,15 +78,7 @@ SELECT j.id, j.status, j.employment_type, j.workplace, j.department",
     FROM counted c
     WHERE c.value IS NOT NULL
 )
-SELECT r.facet AS "facet!", r.count AS "count!",
-       CASE r.facet
-           WHEN 'skill' THEN (
-               SELECT s.skill FROM job_skills s
-               WHERE s.tenant_id = $1 AND s.skill_key = r.value ORDER BY s.job_id LIMIT 1)
-           WHEN 'location' THEN (
-               SELECT l.city FROM job_locations l
-               WHERE l.tenant_id = $1 AND l.city_key = r.value ORDER BY l.job_id LIMIT 1)
-           ELSE r.value END AS "value!"
+SELECT r.facet AS "facet!", r.count AS "count!", coalesce(r.spelling, r.value) AS "value!"
 FROM ranked r
 WHERE r.place <= 20
 ORDER BY r.facet, r.place"#]

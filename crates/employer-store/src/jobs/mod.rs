@@ -1,6 +1,7 @@
 //! Jobs: lists, single jobs, changes, life cycle, figures.
 
 mod description;
+mod difference;
 mod expiry;
 mod facets;
 mod figures;

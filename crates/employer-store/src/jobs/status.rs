@@ -4,11 +4,12 @@ use serde_json::json;
 use tenancy::{EventKind, JobId, JobView};
 use time::OffsetDateTime;
 
+use super::difference::{changed_fields, difference};
 use super::lifecycle::publish_blockers;
 use super::model::{Job, StatusChange, WriteOutcome};
 use super::read::find_job_for_update;
 use super::vocabulary::{CloseReason, JobStatus};
-use super::write::{get_job, publishing_terms, tell};
+use super::write::{Told, get_job, publishing_terms, tell};
 use crate::error::StoreError;
 use crate::tenant_db::TenantTx;
 
@@ -23,6 +24,7 @@ pub async fn change_status(
     let Some((mut job, _)) = find_job_for_update(tx, JobView::All, id).await? else {
         return Ok(WriteOutcome::NotFound);
     };
+    let before = job.clone();
     let from = job.summary.status;
     let current = job.summary.version;
     if expected_version.is_some_and(|expected| expected != current) {
@@ -43,7 +45,9 @@ pub async fn change_status(
     let reason = job.closed_reason.filter(|_| to == JobStatus::Closed);
     let detail = json!({ "from": from, "to": to, "reason": reason });
     let payload = json!({ "version": current + 1, "from": from, "to": to, "reason": reason });
-    tell(tx, EventKind::JobStatusChanged, audit_action(change, to), id, payload, detail).await?;
+    let told = Told { kind: EventKind::JobStatusChanged, action: audit_action(change, to), id };
+    let fields = changed_fields(&before, &job);
+    tell(tx, told, payload, difference(Some(&before), Some(&job), fields), detail).await?;
     Ok(WriteOutcome::Done(get_job(tx, id).await?))
 }
 

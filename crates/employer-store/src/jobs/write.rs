@@ -2,10 +2,11 @@
 //! same transaction.
 
 use serde_json::{Value, json};
-use tenancy::{EventKind, JobId, JobView};
+use tenancy::{EventKind, JobChange, JobId, JobView};
 use time::OffsetDateTime;
 
 use super::description::description_html;
+use super::difference::{changed_fields, difference};
 use super::input::{JobChanges, NewJob};
 use super::lifecycle::publish_blockers;
 use super::model::{Job, WriteOutcome};
@@ -14,6 +15,7 @@ use super::rows::{distinct, insert_draft, replace_locations, replace_skills, sav
 use super::vocabulary::JobStatus;
 use crate::audit;
 use crate::error::StoreError;
+use crate::outbox::CHANGE;
 use crate::tenant_db::TenantTx;
 
 /// Makes a draft.
@@ -21,7 +23,9 @@ pub async fn create_job(tx: &mut TenantTx, new: &NewJob) -> Result<Job, StoreErr
     let id = insert_draft(tx, new).await?;
     let job = get_job(tx, id).await?;
     let detail = json!({ "requisition": job.summary.requisition });
-    tell(tx, EventKind::JobCreated, "job_created", id, json!({ "version": 1 }), detail).await?;
+    let told = Told { kind: EventKind::JobCreated, action: "job_created", id };
+    tell(tx, told, json!({ "version": 1 }), difference(None, Some(&job), Vec::new()), detail)
+        .await?;
     Ok(job)
 }
 
@@ -61,7 +65,8 @@ pub async fn update_job(
     }
     let payload = json!({ "version": expected_version + 1, "fields": fields });
     let detail = json!({ "fields": fields });
-    tell(tx, EventKind::JobUpdated, "job_updated", id, payload, detail).await?;
+    let told = Told { kind: EventKind::JobUpdated, action: "job_updated", id };
+    tell(tx, told, payload, difference(Some(&before), Some(&after), fields), detail).await?;
     Ok(WriteOutcome::Done(get_job(tx, id).await?))
 }
 
@@ -101,10 +106,12 @@ pub async fn duplicate_job(tx: &mut TenantTx, id: JobId) -> Result<WriteOutcome<
     )
     .execute(tx.connection())
     .await?;
+    let job = get_job(tx, copy).await?;
     let payload = json!({ "version": 1, "copy_of": id });
-    tell(tx, EventKind::JobCreated, "job_duplicated", copy, payload, json!({ "copy_of": id }))
-        .await?;
-    Ok(WriteOutcome::Done(get_job(tx, copy).await?))
+    let change = difference(None, Some(&job), Vec::new());
+    let told = Told { kind: EventKind::JobCreated, action: "job_duplicated", id: copy };
+    tell(tx, told, payload, change, json!({ "copy_of": id })).await?;
+    Ok(WriteOutcome::Done(job))
 }
 
 /// Deletes a draft for good.
@@ -116,6 +123,7 @@ pub async fn delete_draft(
     let Some((job, _)) = find_job_for_update(tx, JobView::All, id).await? else {
         return Ok(WriteOutcome::NotFound);
     };
+    let change = difference(Some(&job), None, Vec::new());
     let summary = job.summary;
     if summary.version != expected_version {
         return Ok(WriteOutcome::VersionMismatch { current: summary.version });
@@ -128,7 +136,8 @@ pub async fn delete_draft(
         .execute(tx.connection())
         .await?;
     let detail = json!({ "requisition": summary.requisition, "title": summary.title });
-    tell(tx, EventKind::JobDeleted, "job_deleted", id, json!({}), detail).await?;
+    let told = Told { kind: EventKind::JobDeleted, action: "job_deleted", id };
+    tell(tx, told, json!({}), change, detail).await?;
     Ok(WriteOutcome::Done(()))
 }
 
@@ -156,15 +165,24 @@ pub(super) async fn get_job(tx: &mut TenantTx, id: JobId) -> Result<Job, StoreEr
     Ok(find_job(tx, JobView::All, id).await?.ok_or(sqlx::Error::RowNotFound)?)
 }
 
+/// What was done to which job.
+pub(super) struct Told {
+    pub(super) kind: EventKind,
+    /// As the audit trail has it.
+    pub(super) action: &'static str,
+    pub(super) id: JobId,
+}
+
 /// The event and the audit row of a change.
 pub(super) async fn tell(
     tx: &mut TenantTx,
-    kind: EventKind,
-    action: &'static str,
-    id: JobId,
-    payload: Value,
+    Told { kind, action, id }: Told,
+    mut payload: Value,
+    change: JobChange,
     detail: Value,
 ) -> Result<(), StoreError> {
+    payload[CHANGE] =
+        serde_json::to_value(change).map_err(|_| StoreError::inconsistent("change of a job"))?;
     tx.emit(kind, Some(id.as_uuid()), payload).await?;
     audit::record(tx, action, &format!("job:{id}"), detail, None).await.map(drop)
 }
@@ -187,26 +205,4 @@ fn apply(changes: JobChanges, job: &mut Job) {
     changes.lang.apply(&mut job.lang);
     changes.description.apply(&mut job.description_text);
     job.description_html = description_html(&job.description_text);
-}
-
-fn changed_fields(before: &Job, after: &Job) -> Vec<&'static str> {
-    let (old, new) = (&before.summary, &after.summary);
-    [
-        ("title", old.title != new.title),
-        ("department", old.department != new.department),
-        ("employment_type", old.employment_type != new.employment_type),
-        ("experience_level", old.experience_level != new.experience_level),
-        ("workplace", old.workplace != new.workplace),
-        ("locations", old.locations != new.locations),
-        ("skills", old.skills != new.skills),
-        ("salary", old.salary != new.salary),
-        ("pay_blurb", before.pay_blurb != after.pay_blurb),
-        ("openings", old.openings != new.openings),
-        ("valid_through", old.valid_through != new.valid_through),
-        ("description", before.description_text != after.description_text),
-        ("lang", before.lang != after.lang),
-    ]
-    .into_iter()
-    .filter_map(|(field, is_changed)| is_changed.then_some(field))
-    .collect()
 }

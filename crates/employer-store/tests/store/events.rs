@@ -4,9 +4,9 @@ use employer_store::jobs::{
     self, Change, CloseReason, JobChanges, JobStatus, StatusChange, WriteOutcome,
 };
 use employer_store::testing::connection;
-use tenancy::{EventKind, JobId};
+use tenancy::{EventKind, JobField, JobId, JobState, JobView, Role};
 
-use crate::support::{Store, a_job};
+use crate::support::{Store, a_job, assign};
 
 enum Write {
     Create,
@@ -42,6 +42,8 @@ async fn every_write_is_told_and_recorded() {
         let tenant = store.tenant().await;
         let job = store.create_in(&tenant, &a_job("Nurse"), from).await.summary;
         let mut tx = store.begin(&tenant).await;
+        assign(&mut tx, &tenant, job.id, "view").await;
+        let manager = tenant.member(Role::HiringManager).unwrap().user.as_uuid();
         let subject: JobId = match write {
             Write::Create => jobs::create_job(&mut tx, &a_job("New")).await.unwrap().summary.id,
             Write::Update => {
@@ -61,6 +63,17 @@ async fn every_write_is_told_and_recorded() {
         let events = tx.commit().await.unwrap();
         let [event] = events.as_slice() else { panic!("{action}: one event, not {events:?}") };
         assert_eq!((event.kind, event.subject), (kind, Some(subject.as_uuid())), "{action}");
+        let change = event.change().job.unwrap();
+        let before = (kind != JobCreated).then(|| JobState::from(from));
+        let mut tx = store.begin(&tenant).await;
+        let now = jobs::find_job(&mut tx, JobView::All, subject).await.unwrap();
+        let after = now.as_ref().map(|job| JobState::from(job.summary.status));
+        assert_eq!((change.before, change.after), (before, after), "{action}");
+        let fields: &[JobField] = if kind == JobUpdated { &[JobField::Openings] } else { &[] };
+        assert_eq!(change.fields, fields, "{action}");
+        let of_team = if action == "job_created" { Vec::new() } else { vec![manager] };
+        assert_eq!(change.team, Some(of_team), "{action}");
+        assert_eq!(change.places.as_deref(), Some(&["berlin".to_owned()][..]), "{action}");
 
         let mut tx = store.begin(&tenant).await;
         let actor = tx.actor().audit_name();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use employer_store::jobs::{self, CloseReason, JobStatus, StatusChange};
 use employer_store::testing::connection;
-use tenancy::{EventKind, JobView};
+use tenancy::{EventKind, JobChange, JobState, JobView};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -56,6 +56,14 @@ async fn two_workers_close_each_job_once() {
         .collect();
     assert!(events.iter().all(|event| event.kind == EventKind::JobStatusChanged));
     assert_eq!(events.len(), due.len(), "one event a job");
+    let change = JobChange {
+        before: Some(JobState::Published),
+        after: Some(JobState::Closed),
+        fields: Vec::new(),
+        places: None,
+        team: None,
+    };
+    assert!(events.iter().all(|event| event.change().job.as_ref() == Some(&change)));
     assert_eq!(events.iter().filter_map(|event| event.subject).collect::<HashSet<_>>(), due);
 
     let mut tx = store.begin(&tenant).await;

@@ -3,11 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use employer_store::jobs::{JobFacets, JobsOverview, job_facets, jobs_overview};
 use tenancy::{JobView, TenantScope};
-use tenant_cache::{CachedAnswer, Loaded, Operation};
+use tenant_cache::{CachedAnswer, JobSlice, Loaded, Operation};
 
 use super::FilterParameters;
 use super::query::{append_filter, parse_filter};
 use super::read::{Read, Representation, read_through};
+use super::slice::{sharing_view, tags};
 use crate::auth::JobsRead;
 use crate::error::ApiError;
 use crate::extract::{EntityTag, Gated, NoQuery, ReadHeaders};
@@ -32,12 +33,9 @@ pub(super) async fn read_overview(
     scope: &TenantScope,
     view: JobView,
 ) -> Result<CachedAnswer, ApiError> {
-    let read = Read {
-        scope,
-        operation: Operation::JobsStats,
-        key: Operation::JobsStats.key(scope).part(&view.key_part()).build(),
-        entities: &[],
-    };
+    let operation = Operation::JobsStats;
+    let key = operation.key(scope).part(&view.key_part()).build();
+    let read = Read { scope, operation, key, tags: &operation.tags(&JobSlice::of(view)) };
     let answer = read_through(state, read, move |mut tx| async move {
         Ok(Some(Loaded::new(jobs_overview(&mut tx, view).await?)))
     });
@@ -68,13 +66,10 @@ pub(super) async fn read_facets(
     query: &str,
 ) -> Result<CachedAnswer, ApiError> {
     let filter = parse_filter(query)?;
-    let key = Operation::JobFacets.key(scope).part(&view.key_part());
-    let read = Read {
-        scope,
-        operation: Operation::JobFacets,
-        key: append_filter(key, &filter).build(),
-        entities: &[],
-    };
+    let view = sharing_view(view, &filter);
+    let operation = Operation::JobFacets;
+    let key = append_filter(operation.key(scope).part(&view.key_part()), &filter).build();
+    let read = Read { scope, operation, key, tags: &tags(operation, view, &filter) };
     let answer = read_through(state, read, move |mut tx| async move {
         Ok(Some(Loaded::new(job_facets(&mut tx, view, &filter).await?)))
     });

@@ -10,6 +10,7 @@ use url::form_urlencoded;
 use super::cursor::CursorKey;
 use super::query::{FILTER_KEYS, ListQuery, PAGE_KEYS, append_filter};
 use super::read::{LoadError, Read, Representation, hash_of, read_through};
+use super::slice::{sharing_view, tags};
 use super::view::{JobsPage, PageInfo, next_cursor, project};
 use super::{FilterParameters, PageParameters};
 use crate::auth::JobsRead;
@@ -49,8 +50,9 @@ pub(super) async fn read_page(
 ) -> Result<CachedAnswer, ApiError> {
     let list = List::new(scope, view, query);
     let page = list.page(&state.settings.cursor_key)?;
-    let key = list.page_key();
-    let read = Read { scope, operation: Operation::JobsList, key, entities: &[] };
+    let (operation, key) = (Operation::JobsList, list.page_key());
+    let tags = tags(operation, list.view, &query.filter);
+    let read = Read { scope, operation, key, tags: &tags };
     let answer = read_through(state, read, move |tx| page.load(tx)).await?;
     answer.ok_or_else(ApiError::not_found)
 }
@@ -64,7 +66,7 @@ struct List<'a> {
 
 impl<'a> List<'a> {
     fn new(scope: &'a TenantScope, view: JobView, query: &'a ListQuery) -> Self {
-        Self { scope, view, query }
+        Self { scope, view: sharing_view(view, &query.filter), query }
     }
 
     /// The list itself, whichever page of it: what a cursor is good for.
@@ -212,6 +214,8 @@ mod tests {
             assert!(!seen.contains(&own));
             seen.push(own);
         }
+        let without_drafts = |view| names("org_a", view, "status=paused,closed");
+        assert_eq!(without_drafts(JobView::All), without_drafts(JobView::Published));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Jobs: read through the cache, changed under guard.
 //!
 //! Reads are keyed by what the caller sees (the view) and what they ask for, so two people share
-//! an entry exactly when they see the same thing. Writes find the job first: what a caller may not
+//! an entry exactly when they see the same thing; a job is one thing for everybody who sees it. Writes find the job first: what a caller may not
 //! see is 404, whatever else may be wrong with the request.
 
 mod body;
@@ -15,6 +15,7 @@ mod parameters;
 mod query;
 mod read;
 mod schema;
+mod slice;
 pub(crate) mod transitions;
 pub(crate) mod view;
 pub(crate) mod warm;

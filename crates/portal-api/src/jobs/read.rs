@@ -43,8 +43,8 @@ pub(super) struct Read<'a> {
     pub(super) scope: &'a TenantScope,
     pub(super) operation: Operation,
     pub(super) key: TenantKey,
-    /// The entities that the answer shows one by one.
-    pub(super) entities: &'a [Tag],
+    /// What the answer is about, so that changes of anything else leave it.
+    pub(super) tags: &'a [Tag],
 }
 
 /// Answers from the cache, or loads in a transaction that cannot write. `None`: nothing there.
@@ -60,7 +60,7 @@ where
 {
     let (db, scope) = (state.db.clone(), read.scope.clone());
     let load = move || async move { load(db.begin_read(&scope).await?).await };
-    let answer = state.cache.get_or_load(read.scope, read.operation, read.key, read.entities, load);
+    let answer = state.cache.get_or_load(read.scope, read.operation, read.key, read.tags, load);
     answer.await.map_err(from_cache)
 }
 

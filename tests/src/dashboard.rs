@@ -8,16 +8,21 @@
 //! and why is what the load itself saw: a read is a miss because nobody had asked before, because
 //! a write had dropped the answer, or because its time was over. A dropped answer that comes back
 //! the same was dropped needlessly; those say what finer tags could save at most.
+//!
+//! Times to live run on while the load does, so how fast the machine is decides how many answers
+//! grow too old; a report says how many those were.
 
+mod kinds;
 mod mix;
 mod office;
 mod recollection;
 mod report;
 mod rules;
+mod tally;
 
-pub use mix::{Kind, WriteKind};
+pub use kinds::{Kind, WriteKind};
 pub use report::{Figures, Report};
-pub use rules::Rule;
+pub use tally::{Seen, Tally};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -170,8 +175,8 @@ impl Dashboard {
         take(left);
         let under_way = self.recollection.begins_to_write(office.index, &write);
         let method = if write.kind == WriteKind::Edit { Method::PATCH } else { Method::POST };
-        let state = send(editor, method, &write.path, &write.body).await;
-        self.recollection.has_written(&under_way, state.as_deref());
+        let job = send(editor, method, &write.path, &write.body).await;
+        self.recollection.has_written(&under_way, job.as_ref());
     }
 }
 
@@ -181,13 +186,12 @@ fn take(left: &AtomicU64) {
     let _ = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
 }
 
-/// Writes; answers the state of the job afterwards, or nothing where that was refused.
-async fn send(editor: &Browser, method: Method, path: &str, body: &Value) -> Option<String> {
+/// Writes; answers the job afterwards, or nothing where that was refused.
+async fn send(editor: &Browser, method: Method, path: &str, body: &Value) -> Option<Value> {
     let request = editor.request(method, path).header("If-Match", "*").json(body);
     let answer = editor.send(request).await;
     assert!(answer.status.as_u16() < 500, "{path}: {}", answer.text);
-    let state = || answer.json()["status"].as_str().unwrap().to_owned();
-    answer.status.is_success().then(state)
+    answer.status.is_success().then(|| answer.json())
 }
 
 async fn generate(database: &TestDatabase) -> seed::SignInDirectory {

@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
+use super::kinds::{Edited, Kind, Write, WriteKind};
 use super::office::{Office, Person};
 use crate::job;
 
@@ -20,78 +21,6 @@ use crate::job;
 const LARGEST: f64 = 0.35;
 /// Most glances of a visit; half of it on the average.
 const MOST_GLANCES: u32 = 12;
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// The list without a filter.
-    DefaultList,
-    /// The list of one state.
-    ListByStatus,
-    /// The list of one place.
-    ListByPlace,
-    /// A list by words.
-    Search,
-    /// A page behind the first one.
-    DeepPage,
-    /// The overview figures.
-    Overview,
-    /// The facets without a filter.
-    Facets,
-    /// One job.
-    Job,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::DefaultList,
-        Self::ListByStatus,
-        Self::ListByPlace,
-        Self::Search,
-        Self::DeepPage,
-        Self::Overview,
-        Self::Facets,
-        Self::Job,
-    ];
-
-    /// The operation of the cache, and which of its questions.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::DefaultList => "jobs:list, default",
-            Self::ListByStatus => "jobs:list, one state",
-            Self::ListByPlace => "jobs:list, one place",
-            Self::Search => "jobs:list, words",
-            Self::DeepPage => "jobs:list, deeper page",
-            Self::Overview => "jobs:stats",
-            Self::Facets => "search:job-facets",
-            Self::Job => "jobs:item",
-        }
-    }
-}
-
-/// What a write does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteKind {
-    /// `job.updated`
-    Edit,
-    /// `job.status_changed`
-    StatusChange,
-    /// `job.created`
-    Creation,
-}
-
-/// A write to be sent.
-#[derive(Debug)]
-pub(super) struct Write {
-    pub(super) kind: WriteKind,
-    /// Whether it changes something that figures are made of.
-    pub(super) counts: bool,
-    pub(super) path: String,
-    pub(super) body: Value,
-    /// The job that it changes.
-    pub(super) job: Option<String>,
-}
 
 /// One visitor's choices.
 #[derive(Debug)]
@@ -203,10 +132,10 @@ impl Mix {
         match self.rng.random_range(0..100) {
             0..70 if !edited.is_empty() => {
                 let job = edited[self.zipf(edited.len())].clone();
-                let (counts, body) = self.edit();
+                let (edited, body) = self.edit();
                 Write {
                     kind: WriteKind::Edit,
-                    counts,
+                    edited: Some(edited),
                     path: format!("/api/jobs/{job}"),
                     body,
                     job: Some(job),
@@ -216,7 +145,7 @@ impl Mix {
                 let job = moved[self.zipf(moved.len())].clone();
                 Write {
                     kind: WriteKind::StatusChange,
-                    counts: true,
+                    edited: None,
                     path: format!("/api/jobs/{job}/toggle"),
                     body: json!({}),
                     job: Some(job),
@@ -224,7 +153,7 @@ impl Mix {
             }
             _ => Write {
                 kind: WriteKind::Creation,
-                counts: true,
+                edited: None,
                 path: "/api/jobs".to_owned(),
                 body: job::nurse(),
                 job: None,
@@ -232,19 +161,20 @@ impl Mix {
         }
     }
 
-    /// What people change, each time to something new; and whether figures are made of it.
-    fn edit(&mut self) -> (bool, Value) {
+    /// What people change, each time to something new.
+    fn edit(&mut self) -> (Edited, Value) {
         let number = self.rng.random_range(0..1_000_000);
         match self.rng.random_range(0..10) {
-            0..3 => (false, json!({ "openings": 1 + number % 500 })),
+            0..3 => (Edited::Shown, json!({ "openings": 1 + number % 500 })),
             3..6 => {
-                (false, json!({ "description": format!("What you will do\n\n- Task {number}") }))
+                let text = format!("What you will do\n\n- Task {number}");
+                (Edited::Words, json!({ "description": text }))
             }
-            6..9 => (false, json!({ "title": format!("Team Lead {number}") })),
+            6..9 => (Edited::Words, json!({ "title": format!("Team Lead {number}") })),
             _ => {
                 let mut salary = job::nurse()["salary"].clone();
                 salary["max"] = json!(9_600_000 + number);
-                (true, json!({ "salary": salary }))
+                (Edited::Pay, json!({ "salary": salary }))
             }
         }
     }
@@ -270,46 +200,4 @@ fn question(name: &str, value: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::SeedableRng as _;
-
-    use super::*;
-
-    fn mix(writes: f64) -> Mix {
-        Mix::new(StdRng::seed_from_u64(1), writes)
-    }
-
-    #[test]
-    fn one_in_twenty_requests_is_a_write() {
-        let mut mix = mix(0.05);
-        let (mut reads, mut writes) = (0_u32, 0_u32);
-        while reads < 19_000 {
-            mix.owes_for(5);
-            reads += 5;
-            while mix.must_write() {
-                writes += 1;
-            }
-        }
-        assert!((999..=1_001).contains(&writes), "{writes}");
-    }
-
-    #[test]
-    fn the_largest_tenant_gets_a_third_and_the_second_most_of_the_rest() {
-        let mut mix = mix(0.0);
-        let mut visits = [0_u32; 50];
-        for _ in 0..10_000 {
-            visits[mix.office(50)] += 1;
-        }
-        assert!((3_300..3_700).contains(&visits[0]), "{visits:?}");
-        assert!(visits[1] > visits[5] && visits[5] > visits[40], "{visits:?}");
-        assert_eq!(mix.office(1), 0);
-    }
-
-    #[test]
-    fn questions_are_spelled_as_addresses_are() {
-        assert_eq!(question("q", "a&b=ü"), "/api/jobs?q=a%26b%3D%C3%BC");
-        let mistyped = mix(0.0).mistyped("nürse");
-        assert_eq!(mistyped.chars().count(), 4);
-        assert_eq!(mix(0.0).mistyped(""), "");
-    }
-}
+mod tests;

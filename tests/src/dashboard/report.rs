@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::mix::Kind;
-use super::recollection::{Seen, Tally};
-use super::rules::Rule;
+use super::kinds::Kind;
+use super::tally::{Seen, Tally};
 use crate::client::Browser;
 
 /// The portal's own counters of the cache.
@@ -62,18 +61,21 @@ pub struct Report {
 impl Report {
     /// The head of the table that [`row`](Self::row) has the rows of.
     pub const HEAD: &str = "\
-| writes | reads | hit rate | database reads avoided | fields | states | pages | views | at best |
-|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
+| writes | reads | hit rate | database reads avoided | new | over | pages | at best |
+|--:|--:|--:|--:|--:|--:|--:|--:|";
 
     /// The run in one row.
     pub fn row(&self) -> String {
+        let total = self.total();
         format!(
-            "| {} % | {} | **{:.1} %** | {:.1} % |{}",
+            "| {} % | {} | **{:.1} %** | {:.1} % | {:.1} % | {:.1} % |{}",
             self.write_percent,
             self.portal.reads(),
             self.portal.hit_rate_percent(),
             self.portal.avoided_percent(),
-            what_if(&self.total()),
+            percent(total.new, total.reads),
+            percent(total.over, total.reads),
+            what_if(&total),
         )
     }
 
@@ -110,9 +112,9 @@ impl fmt::Display for Report {
         writeln!(
             formatter,
             "| question | reads | hit rate | new | dropped by edit | by state | by creation | over | \
-             fields | states | pages | views | at best |"
+             pages | at best |"
         )?;
-        writeln!(formatter, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+        writeln!(formatter, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
         for kind in Kind::ALL {
             if let Some(tally) = self.seen.reads.get(&kind) {
                 write_row(formatter, kind.name(), tally)?;
@@ -138,14 +140,10 @@ fn write_row(formatter: &mut fmt::Formatter<'_>, name: &str, tally: &Tally) -> f
     )
 }
 
-/// The hit rates if less were dropped, rule by rule, and if only what changed were.
+/// The hit rates if pages carried the tags of their jobs, and if only what changed were dropped.
 fn what_if(tally: &Tally) -> String {
-    let spared = |rule| tally.spared.get(&rule).copied().unwrap_or_default();
-    let with_rules = Rule::ALL.into_iter().map(|rule| tally.hits + spared(rule));
-    let all = with_rules.chain([tally.hits + tally.unchanged]);
-    let cells: Vec<String> =
-        all.map(|hits| format!(" {:.1} % |", percent(hits, tally.reads))).collect();
-    cells.concat()
+    let cells = [tally.hits + tally.spared, tally.hits + tally.unchanged];
+    cells.map(|hits| format!(" {:.1} % |", percent(hits, tally.reads))).concat()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a percentage of counts far below 2^52")]
@@ -162,9 +160,8 @@ mod tests {
         let figures = Figures { hits: 80, misses: 20, loads: 15 };
         assert!((figures.hit_rate_percent() - 80.0).abs() < 1e-9);
         assert!((figures.avoided_percent() - 85.0).abs() < 1e-9);
-        let spared = [(Rule::Fields, 5), (Rule::States, 10)].into();
-        let tally = Tally { reads: 100, hits: 80, unchanged: 15, spared, ..Tally::default() };
-        assert_eq!(what_if(&tally), " 85.0 % | 90.0 % | 80.0 % | 80.0 % | 95.0 % |");
+        let tally = Tally { reads: 100, hits: 80, unchanged: 15, spared: 5, ..Tally::default() };
+        assert_eq!(what_if(&tally), " 85.0 % | 95.0 % |");
         assert!((percent(1, 0)).abs() < 1e-9);
     }
 

@@ -72,12 +72,18 @@ impl Recollection {
 
     pub(super) fn saw(&self, glimpse: Glimpse, answer: &Answer) {
         // What is a hit was seen when it was loaded.
-        let loaded = (answer.header("x-cache") != "hit").then(|| {
+        let outcome = answer.header("x-cache");
+        let loaded = (!matches!(outcome.as_str(), "hit" | "stale")).then(|| {
             let answer = answer.json();
             Known { at: glimpse.at, value: essence(&answer), jobs: jobs_of(&answer) }
         });
         let mut memory = self.memory();
         let miss = loaded.map(|loaded| (memory.cause(&glimpse), loaded));
+        if outcome == "bypass" {
+            // The portal counts neither a hit nor a miss where Redis did not answer in time.
+            memory.seen.past_the_cache += 1;
+            return;
+        }
         let tally = memory.seen.reads.entry(glimpse.kind).or_default();
         tally.reads += 1;
         let Some(((cause, is_spared), loaded)) = miss else {

@@ -107,8 +107,12 @@ impl Report {
 /// By kind of question: how often the cache answered, and what kept it from that.
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Seen { writes, refused, .. } = &self.seen;
-        writeln!(formatter, "{} % writes: {writes} done, {refused} refused\n", self.write_percent)?;
+        let Seen { writes, refused, past_the_cache, .. } = &self.seen;
+        writeln!(
+            formatter,
+            "{} % writes: {writes} done, {refused} refused; {past_the_cache} reads past the cache\n",
+            self.write_percent
+        )?;
         writeln!(
             formatter,
             "| question | reads | hit rate | new | dropped by edit | by state | by creation | over | \

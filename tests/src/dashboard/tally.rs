@@ -45,6 +45,8 @@ pub struct Tally {
 pub struct Seen {
     /// Reads by kind.
     pub reads: BTreeMap<Kind, Tally>,
+    /// Reads that the cache had no part in, since Redis did not answer in time.
+    pub past_the_cache: u64,
     /// Writes that were done.
     pub writes: u64,
     /// Writes that were refused.

@@ -22,7 +22,7 @@ use crate::state::PortalState;
 ///
 /// What is listed depends on the role: hiring managers see the jobs whose team they are on,
 /// viewers all but drafts, the others all. Answers are cached for 120 seconds and dropped by every
-/// change to a job; `X-Cache` and `Age` tell.
+/// change to a job that they may show; `X-Cache` and `Age` tell.
 #[utoipa::path(
     get, path = "/api/jobs", tag = "jobs", operation_id = "listJobs",
     params(FilterParameters, PageParameters),

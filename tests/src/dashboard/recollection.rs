@@ -84,6 +84,7 @@ impl Recollection {
             memory.seen.past_the_cache += 1;
             return;
         }
+        memory.seen.late += u64::from(outcome == "stale");
         let tally = memory.seen.reads.entry(glimpse.kind).or_default();
         tally.reads += 1;
         let Some(((cause, is_spared), loaded)) = miss else {

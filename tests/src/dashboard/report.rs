@@ -87,14 +87,14 @@ impl Report {
         if total.wrongly_spared > total.reads / 200 {
             return Some(format!("a rule would have kept {} old answers", total.wrongly_spared));
         }
-        let differs = (total.reads, total.hits) != (self.portal.reads(), self.portal.hits);
+        let late = self.seen.late;
+        let (reads, hits) = (total.reads - late, total.hits - late);
+        let differs = (reads, hits) != (self.portal.reads(), self.portal.hits);
         differs.then(|| {
             format!(
-                "the portal counted {} reads with {} hits, the load {} with {}",
+                "the portal counted {} reads with {} hits, the load {reads} with {hits}",
                 self.portal.reads(),
                 self.portal.hits,
-                total.reads,
-                total.hits
             )
         })
     }
@@ -107,10 +107,11 @@ impl Report {
 /// By kind of question: how often the cache answered, and what kept it from that.
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Seen { writes, refused, past_the_cache, .. } = &self.seen;
+        let Seen { writes, refused, past_the_cache, late, .. } = &self.seen;
         writeln!(
             formatter,
-            "{} % writes: {writes} done, {refused} refused; {past_the_cache} reads past the cache\n",
+            "{} % writes: {writes} done, {refused} refused; {late} reads late, \
+             {past_the_cache} past the cache\n",
             self.write_percent
         )?;
         writeln!(

@@ -47,6 +47,8 @@ pub struct Seen {
     pub reads: BTreeMap<Kind, Tally>,
     /// Reads that the cache had no part in, since Redis did not answer in time.
     pub past_the_cache: u64,
+    /// Hits whose time was over, answered while they were loaded anew. The portal counts them apart.
+    pub late: u64,
     /// Writes that were done.
     pub writes: u64,
     /// Writes that were refused.

@@ -1,21 +1,19 @@
 //! What goes wrong, at random: nodes that hang, connections that break, messages that get lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dev_redis_cluster::{NODES, OwnCluster};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::NODE_TIMEOUT;
 use crate::ledger::INSTANCES;
 use crate::world::World;
-
-/// No node hangs.
-const NONE: usize = usize::MAX;
 
 /// Faults that go on until they are told to end.
 #[derive(Debug)]
@@ -29,20 +27,20 @@ struct Course {
     cluster: Arc<OwnCluster>,
     world: World,
     random: StdRng,
-    /// The node that hangs; it answers nobody.
-    hanging: Arc<AtomicUsize>,
+    /// Held while a node hangs, and while it is asked something: one that hangs answers nobody.
+    turns: Arc<[Mutex<()>; NODES]>,
     is_over: Arc<AtomicBool>,
 }
 
 impl Faults {
     pub(crate) fn begin(cluster: &Arc<OwnCluster>, world: &World, seed: u64) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
-        let hanging = Arc::new(AtomicUsize::new(NONE));
+        let turns = Arc::new([const { Mutex::const_new(()) }; NODES]);
         let course = |number: u64| Course {
             cluster: Arc::clone(cluster),
             world: world.clone(),
             random: StdRng::seed_from_u64(seed * 10 + number),
-            hanging: Arc::clone(&hanging),
+            turns: Arc::clone(&turns),
             is_over: Arc::clone(&is_over),
         };
         let mut tasks = JoinSet::new();
@@ -91,11 +89,11 @@ impl Course {
             } else {
                 Duration::from_millis(self.random.random_range(20..700))
             };
-            self.hanging.store(node, Ordering::SeqCst);
+            let turn = self.turns[node].lock().await;
             self.cluster.pause(node);
             sleep(time).await;
             self.cluster.resume(node);
-            self.hanging.store(NONE, Ordering::SeqCst);
+            drop(turn);
             self.waits(100..800).await;
             node = self.random.random_range(0..NODES);
             is_long = self.random.random_bool(0.2);
@@ -108,7 +106,7 @@ impl Course {
             self.waits(100..900).await;
             let node = self.random.random_range(0..NODES);
             let kind = if self.random.random_bool(0.5) { "normal" } else { "pubsub" };
-            if self.hanging.load(Ordering::SeqCst) != node {
+            if let Ok(_turn) = self.turns[node].try_lock() {
                 self.does(move |cluster| {
                     cluster.admin(node, &["client", "kill", "type", kind]);
                 })

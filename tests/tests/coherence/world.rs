@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use crate::figures::{Counts, Figures, count};
 use crate::ledger::{INSTANCES, JOBS, Ledger, Subject, TENANTS};
 
 const READERS: usize = 8;
@@ -68,66 +69,6 @@ impl Instance {
     fn is_deaf(&self) -> bool {
         self.is_deaf.load(Ordering::SeqCst)
     }
-}
-
-/// What has happened.
-#[derive(Debug, Default)]
-pub(crate) struct Figures {
-    pub(crate) reads: u64,
-    /// Answers older than the newest finished invalidation, and not too old.
-    pub(crate) late: u64,
-    /// Reads that were not answered with a value.
-    pub(crate) unanswered: u64,
-    /// Invalidations.
-    pub(crate) finished: u64,
-    pub(crate) failed: u64,
-    /// Finished ones that another instance was not told of, because it heard nothing.
-    pub(crate) untold: u64,
-    pub(crate) heard: u64,
-    pub(crate) gaps: u64,
-    pub(crate) hits: u64,
-    pub(crate) hits_in_process: u64,
-    pub(crate) misses: u64,
-    pub(crate) bypassed: u64,
-    pub(crate) replayed: u64,
-    pub(crate) interruptions: u64,
-    pub(crate) wrong: Vec<String>,
-}
-
-impl Figures {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.reads += other.reads;
-        self.late += other.late;
-        self.unanswered += other.unanswered;
-        self.finished += other.finished;
-        self.failed += other.failed;
-        self.untold += other.untold;
-        self.heard += other.heard;
-        self.gaps += other.gaps;
-        self.hits += other.hits;
-        self.hits_in_process += other.hits_in_process;
-        self.misses += other.misses;
-        self.bypassed += other.bypassed;
-        self.replayed += other.replayed;
-        self.interruptions += other.interruptions;
-        self.wrong.extend(other.wrong);
-    }
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    reads: AtomicU64,
-    late: AtomicU64,
-    unanswered: AtomicU64,
-    finished: AtomicU64,
-    failed: AtomicU64,
-    untold: AtomicU64,
-    heard: AtomicU64,
-    gaps: AtomicU64,
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Everything there is, but for the faults.
@@ -337,21 +278,8 @@ impl Inner {
     }
 
     pub(crate) fn figures(&self) -> Figures {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counts { reads, late, unanswered, finished, failed, untold, heard, gaps } =
-            &self.counts;
-        let mut figures = Figures {
-            reads: read(reads),
-            late: read(late),
-            unanswered: read(unanswered),
-            finished: read(finished),
-            failed: read(failed),
-            untold: read(untold),
-            heard: read(heard),
-            gaps: read(gaps),
-            wrong: self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            ..Figures::default()
-        };
+        let mut figures = self.counts.figures();
+        figures.wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for instance in &self.instances {
             let statistics = instance.cache.statistics();
             figures.hits += statistics.total.hits;

@@ -76,9 +76,23 @@ enum Settling {
     Until(Instant),
 }
 
-/// A count of interruptions that has been acted on.
+/// How far interruptions had been acted on at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Handled(u64);
+pub(crate) struct Handled {
+    count: u64,
+    /// Whether others had had the time to repeat what the last of them may have lost.
+    is_settled: bool,
+}
+
+impl Settling {
+    fn is_over(self, now: Instant) -> bool {
+        match self {
+            Self::Over => true,
+            Self::AwaitsAnswer => false,
+            Self::Until(end) => now >= end,
+        }
+    }
+}
 
 /// What the journal has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +135,8 @@ impl Journal {
 
     /// Whether what the provider has just answered may be believed, when it was asked at `asked_at`.
     /// To be asked after the answer and before its use: what was recorded while the answer was under
-    /// way counts.
+    /// way counts. An answer to what was asked before all was settled is not believed, however late
+    /// it comes: it may be of before the others repeated anything.
     pub(crate) fn trusts(
         &self,
         scope: &TenantScope,
@@ -130,7 +145,8 @@ impl Journal {
     ) -> bool {
         self.notice_interruptions();
         // An answer may have been under way for so long that everything is settled again.
-        let is_recent = self.handled() == asked_at;
+        let is_recent =
+            asked_at.is_settled && self.handled.load(Ordering::Acquire) == asked_at.count;
         if self.is_quiet.load(Ordering::Acquire) {
             return is_recent;
         }
@@ -149,7 +165,11 @@ impl Journal {
 
     /// How far interruptions have been acted on; to be noted before the provider is asked.
     pub(crate) fn handled(&self) -> Handled {
-        Handled(self.handled.load(Ordering::Acquire))
+        // In this order: whoever sees a count sees that it is to be settled.
+        let count = self.handled.load(Ordering::Acquire);
+        let is_settled =
+            self.is_quiet.load(Ordering::Acquire) || self.lock().settling.is_over(Instant::now());
+        Handled { count, is_settled }
     }
 
     /// Makes what was finished lately pending again, if the provider may have lost it.
@@ -279,8 +299,8 @@ impl Journal {
         let now = Instant::now();
         state.settling = match state.settling {
             Settling::AwaitsAnswer => Settling::Until(now + self.settling_time),
-            Settling::Until(end) if now < end => Settling::Until(end),
-            Settling::Until(_) | Settling::Over => Settling::Over,
+            settling if settling.is_over(now) => Settling::Over,
+            settling => settling,
         };
         let is_quiet = state.pending.is_empty() && state.settling == Settling::Over;
         self.is_quiet.store(is_quiet, Ordering::Release);

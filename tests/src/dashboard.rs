@@ -21,7 +21,7 @@ mod rules;
 mod tally;
 
 pub use kinds::{Kind, WriteKind};
-pub use report::{Figures, Report};
+pub use report::{Figures, Report, Writes};
 pub use tally::{Seen, Tally};
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -105,22 +105,21 @@ impl Dashboard {
 
     /// Sends requests that are not counted, so that the cache has what people ask for.
     pub async fn fills(&self, requests: u64) {
-        self.visit(0.05, requests, 2).await;
+        self.visit(Writes { percent: 5, one_to_a_job_of: 1 }, requests, 2).await;
     }
 
-    /// Sends `requests` requests, `write_percent` of them writes, after some that are not counted.
-    pub async fn runs(&self, write_percent: u8, warm_up: u64, requests: u64) -> Report {
-        let writes = f64::from(write_percent) / 100.0;
+    /// Sends `requests` requests with these writes among them, after some that are not counted.
+    pub async fn runs(&self, writes: Writes, warm_up: u64, requests: u64) -> Report {
         self.visit(writes, warm_up, 0).await;
         self.recollection.forgets_the_count();
         let looker = self.portal.browser();
         let before = Figures::read(&looker).await;
         self.visit(writes, requests, 1).await;
         let portal = Figures::read(&looker).await.since(before);
-        Report { write_percent, portal, seen: self.recollection.count() }
+        Report { writes, portal, seen: self.recollection.count() }
     }
 
-    async fn visit(&self, writes: f64, requests: u64, round: u64) {
+    async fn visit(&self, writes: Writes, requests: u64, round: u64) {
         let left = AtomicU64::new(requests);
         let visitors = (0_u64..).take(VISITORS).map(|visitor| {
             // The same questions in each run; what differs is who comes first.

@@ -15,6 +15,7 @@ use url::form_urlencoded::byte_serialize;
 
 use super::kinds::{Edited, Kind, Write, WriteKind};
 use super::office::{Office, Person};
+use super::report::Writes;
 use crate::job;
 
 /// Of the visits and writes, those to the largest tenant.
@@ -32,11 +33,10 @@ pub(super) struct Mix {
 }
 
 impl Mix {
-    /// `writes` is the share of writes among all requests, below 1.
-    pub(super) fn new(mut rng: StdRng, writes: f64) -> Self {
+    pub(super) fn new(mut rng: StdRng, writes: Writes) -> Self {
         // Visitors do not write in step.
         let owed = rng.random();
-        Self { rng, ratio: writes / (1.0 - writes), owed }
+        Self { rng, ratio: writes.for_each_read(), owed }
     }
 
     pub(super) fn office(&mut self, offices: usize) -> usize {

@@ -47,11 +47,38 @@ impl Figures {
     }
 }
 
+/// How much is written, and to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writes {
+    /// Of 100 requests, the writes.
+    pub percent: u8,
+    /// One of so many is to a job. The others have no routes yet and drop nothing about jobs; they
+    /// are left out.
+    pub one_to_a_job_of: u8,
+}
+
+impl Writes {
+    /// Writes to jobs for each read.
+    pub(super) fn for_each_read(self) -> f64 {
+        let writes = f64::from(self.percent) / 100.0;
+        writes / f64::from(self.one_to_a_job_of) / (1.0 - writes)
+    }
+}
+
+impl fmt::Display for Writes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.one_to_a_job_of {
+            1 => write!(formatter, "{} %, all to jobs", self.percent),
+            many => write!(formatter, "{} %, one of {many} to a job", self.percent),
+        }
+    }
+}
+
 /// What a run showed.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Of 100 requests, the writes.
-    pub write_percent: u8,
+    /// What was written.
+    pub writes: Writes,
     /// What the portal counted.
     pub portal: Figures,
     /// What the load saw.
@@ -62,14 +89,14 @@ impl Report {
     /// The head of the table that [`row`](Self::row) has the rows of.
     pub const HEAD: &str = "\
 | writes | reads | hit rate | database reads avoided | new | over | pages | at best |
-|--:|--:|--:|--:|--:|--:|--:|--:|";
+|---|--:|--:|--:|--:|--:|--:|--:|";
 
     /// The run in one row.
     pub fn row(&self) -> String {
         let total = self.total();
         format!(
-            "| {} % | {} | **{:.1} %** | {:.1} % | {:.1} % | {:.1} % |{}",
-            self.write_percent,
+            "| {} | {} | **{:.1} %** | {:.1} % | {:.1} % | {:.1} % |{}",
+            self.writes,
             self.portal.reads(),
             self.portal.hit_rate_percent(),
             self.portal.avoided_percent(),
@@ -110,9 +137,9 @@ impl fmt::Display for Report {
         let Seen { writes, refused, past_the_cache, late, .. } = &self.seen;
         writeln!(
             formatter,
-            "{} % writes: {writes} done, {refused} refused; {late} reads late, \
+            "{} writes: {writes} done, {refused} refused; {late} reads late, \
              {past_the_cache} past the cache\n",
-            self.write_percent
+            self.writes
         )?;
         writeln!(
             formatter,
@@ -171,12 +198,19 @@ mod tests {
     }
 
     #[test]
+    fn one_in_twenty_requests_is_a_write_and_one_in_a_hundred_is_to_a_job() {
+        let ratio = |one_to_a_job_of| Writes { percent: 5, one_to_a_job_of }.for_each_read();
+        assert!((ratio(1) * 19.0 - 1.0).abs() < 1e-9);
+        assert!((ratio(5) * 95.0 - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
     fn a_portal_that_counts_otherwise_is_noticed() {
         let tally = Tally { reads: 2, hits: 1, new: 1, ..Tally::default() };
         let mut seen = Seen::default();
         seen.reads.insert(Kind::Facets, tally);
         let portal = Figures { hits: 1, misses: 1, loads: 1 };
-        let report = Report { write_percent: 5, portal, seen };
+        let report = Report { writes: Writes { percent: 5, one_to_a_job_of: 1 }, portal, seen };
         assert_eq!(report.contradiction(), None);
         let other = Report { portal: Figures { hits: 2, ..portal }, ..report };
         assert!(other.contradiction().is_some());

@@ -2,13 +2,13 @@ use rand::SeedableRng as _;
 
 use super::*;
 
-fn mix(writes: f64) -> Mix {
-    Mix::new(StdRng::seed_from_u64(1), writes)
+fn mix(percent: u8) -> Mix {
+    Mix::new(StdRng::seed_from_u64(1), Writes { percent, one_to_a_job_of: 1 })
 }
 
 #[test]
 fn one_in_twenty_requests_is_a_write() {
-    let mut mix = mix(0.05);
+    let mut mix = mix(5);
     let (mut reads, mut writes) = (0_u32, 0_u32);
     while reads < 19_000 {
         mix.owes_for(5);
@@ -22,7 +22,7 @@ fn one_in_twenty_requests_is_a_write() {
 
 #[test]
 fn the_largest_tenant_gets_a_third_and_the_second_most_of_the_rest() {
-    let mut mix = mix(0.0);
+    let mut mix = mix(0);
     let mut visits = [0_u32; 50];
     for _ in 0..10_000 {
         visits[mix.office(50)] += 1;
@@ -35,7 +35,7 @@ fn the_largest_tenant_gets_a_third_and_the_second_most_of_the_rest() {
 #[test]
 fn questions_are_spelled_as_addresses_are() {
     assert_eq!(question("q", "a&b=ü"), "/api/jobs?q=a%26b%3D%C3%BC");
-    let mistyped = mix(0.0).mistyped("nürse");
+    let mistyped = mix(0).mistyped("nürse");
     assert_eq!(mistyped.chars().count(), 4);
-    assert_eq!(mix(0.0).mistyped(""), "");
+    assert_eq!(mix(0).mistyped(""), "");
 }

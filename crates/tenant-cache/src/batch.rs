@@ -306,7 +306,9 @@ impl TenantCache {
                     cache.land_and_store_many(jobs.zip(fresh).collect()).await;
                 }
                 Err(error) => {
-                    missing.iter().for_each(|(_, job)| job.pilot.land(Err(error.clone())))
+                    for (_, job) in &missing {
+                        job.pilot.land(Err(error.clone()));
+                    }
                 }
             }
         });

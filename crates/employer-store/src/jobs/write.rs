@@ -181,8 +181,9 @@ pub(super) async fn tell(
     change: JobChange,
     detail: Value,
 ) -> Result<(), StoreError> {
-    payload[CHANGE] =
-        serde_json::to_value(change).map_err(|_| StoreError::inconsistent("change of a job"))?;
+    let inconsistent = || StoreError::inconsistent("change of a job");
+    let change = serde_json::to_value(change).map_err(|_| inconsistent())?;
+    payload.as_object_mut().ok_or_else(inconsistent)?.insert(CHANGE.to_owned(), change);
     tx.emit(kind, Some(id.as_uuid()), payload).await?;
     audit::record(tx, action, &format!("job:{id}"), detail, None).await.map(drop)
 }

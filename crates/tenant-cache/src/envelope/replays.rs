@@ -11,10 +11,13 @@ use super::{Codec, Envelope, Place, Unusable};
 /// Places remembered; two that fall on the same slot forget each other.
 const SLOTS: usize = 4_096;
 
-/// When the newest value was made that was seen at each of the latest places, in the milliseconds
+/// A place, and when the newest value was made that was seen there, in the milliseconds since 1970
 /// that stored values tell it in.
+type Seen = (u64, i64);
+
+/// The latest places.
 #[derive(Debug)]
-pub(super) struct Newest(Mutex<Box<[Option<(u64, i64)>]>>);
+pub(super) struct Newest(Mutex<Box<[Option<Seen>]>>);
 
 impl Default for Newest {
     fn default() -> Self {

@@ -142,8 +142,8 @@ impl Stage {
                     _ => None,
                 });
                 let skipped = [OF_REAL_UPSTASH, DRILLS].into_iter().chain(kinds);
-                let skipped: String = skipped.map(|name| format!(" --skip {name}")).collect();
-                format!("--workspace --lib --bins --tests --{skipped}")
+                let skipped: Vec<String> = skipped.map(|name| format!("--skip {name}")).collect();
+                format!("--workspace --lib --bins --tests -- {}", skipped.join(" "))
             }
             Scope::Cache { module } => {
                 format!("--package {CACHE} --test {CACHE_SUITE} -- {module}")

@@ -119,11 +119,11 @@ impl<'a> World<'a> {
     fn people_come(&mut self) {
         // In half of the runs all are about one value, and meet more often.
         let values = 1 + self.draw.below(VALUES);
-        for _ in 0..6 + self.draw.below(6) {
+        for _ in 0..=5 + self.draw.below(6) {
             let (at, value) = (self.draw.below(INSTANCES), self.draw.below(values));
             self.actors.push(Actor::Read(Read::new(at, value)));
         }
-        for _ in 0..1 + self.draw.below(3) {
+        for _ in 0..=self.draw.below(3) {
             let (at, value) = (self.draw.below(INSTANCES), self.draw.below(values));
             let value = (!self.draw.chance(15)).then_some(value);
             self.actors.push(Actor::Write(Write::Begin { at, value }));

@@ -1,6 +1,12 @@
 //! Whatever is written, every answer that it changes is dropped: random writes, and after each of
 //! them every list, figure, facet and job in every view is what the database says.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
 mod questions;
 mod writes;
 

@@ -8,7 +8,9 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests report by panicking, and indices are drawn from the arrays' lengths"
+    clippy::print_stdout,
+    reason = "helpers of tests report by panicking, indices are drawn from the arrays' lengths, and \
+              what a run has seen is worth telling"
 )]
 
 mod faults;

@@ -279,7 +279,7 @@ impl Inner {
 
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = self.counts.figures();
-        figures.wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        figures.wrong.clone_from(&self.wrong.lock().unwrap_or_else(PoisonError::into_inner));
         for instance in &self.instances {
             let statistics = instance.cache.statistics();
             figures.hits += statistics.total.hits;

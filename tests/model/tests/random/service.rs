@@ -109,8 +109,8 @@ impl Service {
     pub(crate) fn fail_over(&mut self, now: u64, draw: &mut Draw) -> usize {
         let last = self.position();
         let lost = draw.below(LOST_WRITES.min(last) + 1);
-        let taken_over = self.history[last - lost].1;
-        self.history.push((now, taken_over));
+        let state = self.history[last - lost].1;
+        self.history.push((now, state));
         self.epoch += 1;
         lost
     }

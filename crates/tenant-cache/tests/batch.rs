@@ -1,6 +1,11 @@
 //! Batches: one question and one load for many values, under the rules of single reads.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails where it stands, and its tasks are waited for"
+)]
 
 use std::io;
 use std::ops::Range;
@@ -37,7 +42,6 @@ struct Fixture {
 
 impl Fixture {
     fn new(settings: CacheSettings) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a tenant that does not exist")]
         let scope = TenantScope::from_verified(
             TenantId::from_uuid(Uuid::now_v7()),
             "org_a".parse().unwrap(),

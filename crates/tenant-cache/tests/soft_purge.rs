@@ -1,7 +1,11 @@
 //! Soft purges: what is dropped is served as stale until it has been loaded anew, and never longer
 //! than it would have been served anyway.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails where it stands, and its tasks are waited for"
+)]
 
 use std::collections::BTreeSet;
 use std::io;
@@ -32,7 +36,6 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a tenant that does not exist")]
         let scope = TenantScope::from_verified(
             TenantId::from_uuid(Uuid::now_v7()),
             "org_a".parse().unwrap(),
@@ -60,10 +63,10 @@ impl Fixture {
         let key = operation.key(&self.scope).part("all").build();
         let (version, fails) = (Arc::clone(&self.version), Arc::clone(&self.fails));
         let load = || async move {
-            match fails.load(Ordering::SeqCst) {
-                true => Err(io::Error::other("the database is away")),
-                false => Ok(Some(Loaded::new(version.load(Ordering::SeqCst)))),
+            if fails.load(Ordering::SeqCst) {
+                return Err(io::Error::other("the database is away"));
             }
+            Ok(Some(Loaded::new(version.load(Ordering::SeqCst))))
         };
         let answer = cache.get_or_load(&self.scope, operation, key, &[], load).await;
         while cache.statistics().loads_under_way > 0 {

@@ -168,7 +168,6 @@ impl Fixture {
 }
 
 /// A tenant that no other test knows.
-#[expect(clippy::disallowed_methods, reason = "tests make scopes of tenants that do not exist")]
 pub(crate) fn tenant() -> TenantScope {
     tenant_named(&format!("org_{}", Uuid::new_v4().simple()))
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tenancy::EventKind;
+use tenancy::{Clock as _, EventKind, SystemClock};
 use tenant_cache::{CacheError, Loaded, Operation, Outcome};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -69,12 +69,12 @@ pub(crate) async fn tenants_neither_share_values_nor_invalidations(fixture: Fixt
 
 pub(crate) async fn a_value_ends_with_its_own_last_instant(fixture: Fixture) {
     let (here, scope) = (fixture.instance().await, tenant());
-    let last = OffsetDateTime::now_utc() + Duration::from_millis(1_500);
+    let last = SystemClock.now() + Duration::from_millis(1_500);
     let read = async |value: &'static str, not_after: Option<OffsetDateTime>| {
         let load = move || async move { Ok::<_, io::Error>(Some(Loaded::until(value, not_after))) };
         let key = Operation::JobsStats.key(&scope).build();
         let answer = here.cache.get_or_load(&scope, Operation::JobsStats, key, &[], load).await;
-        let asked_at = OffsetDateTime::now_utc();
+        let asked_at = SystemClock.now();
         (told(&answer.unwrap().unwrap()), asked_at)
     };
     let (first, _) = read("old", Some(last)).await;
@@ -82,7 +82,7 @@ pub(crate) async fn a_value_ends_with_its_own_last_instant(fixture: Fixture) {
     let (second, read_at) = read("new", None).await;
     assert!(read_at >= last || second == an(Outcome::Hit, "old"), "{second:?}");
     eventually("its time is over", async || {
-        let before = OffsetDateTime::now_utc();
+        let before = SystemClock.now();
         let ((_, value), _) = read("new", None).await;
         assert!(before < last || value == "new", "served after its last instant");
         value == "new"

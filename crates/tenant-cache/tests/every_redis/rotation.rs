@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tenancy::{EventKind, TenantScope};
+use tenancy::{Clock as _, EventKind, SystemClock, TenantScope};
 use tenant_cache::{Loaded, Operation};
-use time::OffsetDateTime;
 use tokio::sync::RwLock;
 use tokio_util::task::TaskTracker;
 
@@ -185,7 +184,7 @@ pub(crate) async fn rotating_the_key_under_load_fails_nobody(fixture: Fixture) {
 /// Values under the old key that live for a moment.
 async fn sealed_and_never_read(instance: &Instance) -> TenantScope {
     let scope = tenant();
-    let last = OffsetDateTime::now_utc() + SHORT_LIFE;
+    let last = SystemClock.now() + SHORT_LIFE;
     for value in 0..VALUES {
         let key = key(&scope, &value.to_string());
         let load =

@@ -107,10 +107,10 @@ impl Service {
 
     /// A copy takes over that is a few writes behind; answers how many.
     pub(crate) fn fail_over(&mut self, now: u64, draw: &mut Draw) -> usize {
-        let last = self.position();
-        let lost = draw.below(LOST_WRITES.min(last) + 1);
-        let state = self.history[last - lost].1;
-        self.history.push((now, state));
+        let position = self.position();
+        let lost = draw.below(LOST_WRITES.min(position) + 1);
+        let held = self.history[position - lost].1;
+        self.history.push((now, held));
         self.epoch += 1;
         lost
     }

@@ -293,7 +293,7 @@ impl TenantCache {
         let cache = self.clone();
         self.shared().tasks.spawn(async move {
             // A reader may have looked before another's load ended, and boarded after.
-            missing.retain(|(_, job)| match cache.cached(&job.scope, &job.pilot.key().key) {
+            missing.retain(|(_, job)| match cache.peek(&job.place()) {
                 Some(answer) => {
                     job.pilot.land(Ok(Some(answer)));
                     false

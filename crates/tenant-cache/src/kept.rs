@@ -112,6 +112,19 @@ impl TenantCache {
             .flatten()
     }
 
+    /// The same for whoever is no reader: it is counted as nobody's hit.
+    pub(crate) fn peek(&self, place: &Place<'_>) -> Option<CachedAnswer> {
+        let Inner { shelves, coherence, .. } = &**self.shared();
+        let now = coherence.cells.now();
+        let kept = shelves.get(place.key)?;
+        let Facts { org, bonds, aging_from, since, .. } = &*kept.facts;
+        let is_good = *org == *place.org && now < *aging_from && coherence.cells.holds(bonds, now);
+        is_good.then(|| {
+            let age = Duration::from_nanos(now.nanos().saturating_sub(since.nanos()));
+            answer(&kept.content, &kept.etag, Outcome::Hit, age)
+        })
+    }
+
     /// Drops, every few seconds, what is over: its room is for others.
     pub(crate) fn sweep_at_times(&self) {
         let Inner { shelves, clock, next_sweep, .. } = &**self.shared();

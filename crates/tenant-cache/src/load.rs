@@ -48,7 +48,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    fn place(&self) -> Place<'_> {
+    pub(crate) fn place(&self) -> Place<'_> {
         Place { org: self.scope.org(), key: &self.pilot.key().key, operation: self.operation }
     }
 }
@@ -84,7 +84,7 @@ impl TenantCache {
         let cache = self.clone();
         self.shared().tasks.spawn(async move {
             // A reader may have looked before another's load ended, and boarded after.
-            if let Some(answer) = cache.cached(&job.scope, &job.pilot.key().key) {
+            if let Some(answer) = cache.peek(&job.place()) {
                 return job.pilot.land(Ok(Some(answer)));
             }
             let turn = match &job.pilot.key().basis {

@@ -23,12 +23,12 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 async fn main() -> Outcome<()> {
     let cores = std::thread::available_parallelism()?;
     println!("{cores} cores; load averages at the start: {}", load_averages());
-    hits::run().await?;
-    forms::run()?;
     match variable("PORTAL_BENCH_REDIS") {
         Some(address) => provider::run(&address).await?,
         None => println!("\nReads from the provider: not run; `cargo xtask bench cache` does"),
     }
+    forms::run()?;
+    hits::run().await?;
     println!("\nload averages at the end: {}", load_averages());
     Ok(())
 }

@@ -36,8 +36,9 @@ pub enum Outcome {
     Hit,
     /// Loaded, and stored for the next reader.
     Miss,
-    /// Loaded less than the lease ago, and kept in this process because the provider is away. No
-    /// older than any invalidation that this instance has tried.
+    /// Not the newest there could be, and no older than any event: its time is over and it is being
+    /// loaded anew, or cannot be; or the provider is away and it was loaded less than the lease ago;
+    /// or a soft purge, which is no event, has dropped it.
     Stale,
     /// Loaded, because the provider did not answer or may not be believed yet.
     Bypass,

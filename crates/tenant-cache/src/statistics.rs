@@ -102,7 +102,8 @@ pub struct OperationStatistics {
     pub hits_in_process: u64,
     /// Answers that had to be loaded and were stored.
     pub misses: u64,
-    /// Answers kept in this process while the provider is away.
+    /// Answers whose time was over or that a soft purge had dropped, and those kept in this process
+    /// while the provider is away.
     pub stale: u64,
     /// Answers loaded because the provider did not answer, or may not be believed yet.
     pub bypassed: u64,

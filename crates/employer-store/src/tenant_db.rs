@@ -40,7 +40,7 @@ impl TenantDb {
 
     /// Begins a transaction in the scope's tenant, in the name of `actor`.
     pub async fn begin(&self, scope: &TenantScope, actor: &Actor) -> Result<TenantTx, StoreError> {
-        self.open("BEGIN", scope, *actor).await
+        self.open("BEGIN", scope, actor.clone()).await
     }
 
     /// Begins a transaction in the scope's tenant that cannot write.

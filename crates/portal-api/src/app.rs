@@ -6,9 +6,11 @@
 //!    count), turns errors into problem bodies, sets the common headers, writes the one log line of
 //!    an error.
 //! 2. `refuse_while_starting`, around everything that needs a database or a session.
-//! 3. the session middleware, around the routes that know people. Health and documents are
-//!    answered without it, so that they need no session store.
-//! 4. the resource; its handler's `Gated` checks session, CSRF token and permission before it
+//! 3. `refuse_two_credentials`, so that no session is looked for where a token or a key came along.
+//! 4. the session middleware, around the routes that know people. Health and documents are
+//!    answered without it, so that they need no session store. A request without the cookie costs
+//!    it nothing.
+//! 5. the resource; its handler's `Gated` checks credential, CSRF token and permission before it
 //!    looks at what was sent.
 
 use std::io;
@@ -21,7 +23,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
 use tenancy::Permission;
 
-use crate::auth::{routes as auth, session_middleware};
+use crate::auth::{refuse_two_credentials, routes as auth, session_middleware};
 use crate::cache_admin::{invalidate, keys, status, warm};
 use crate::edge::{CommonHeaders, EdgeSettings, edge};
 use crate::error::{ApiError, ErrorCode};
@@ -157,6 +159,7 @@ pub fn app(
         BodyLimits { bytes: settings.limits.json_bytes, timeout: settings.http.body_timeout };
     let sessions = web::scope("")
         .wrap(session_middleware(&state))
+        .wrap(from_fn(refuse_two_credentials))
         .wrap(from_fn(refuse_while_starting))
         .configure(configure_sessions)
         .default_service(web::to(refuse_path));

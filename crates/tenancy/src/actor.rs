@@ -1,45 +1,50 @@
-//! Who acts: a member of the tenant, or the system itself.
+//! Who acts: a member of the tenant, a machine of its, or the system itself.
 
-use crate::ids::UserId;
-use crate::permission::{Grant, Permission};
+use crate::ids::{ApiKeyId, ClientName, UserId};
+use crate::permission::Grant;
 use crate::role::Role;
 
 /// Who a request or a task acts as; written into audit rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A signed-in member.
+    /// A member, signed in or through an application of theirs.
     Member {
         /// The person.
         user: UserId,
         /// Their role in the tenant of the request.
         role: Role,
     },
+    /// Whoever holds an API key.
+    ApiKey {
+        /// The key.
+        key: ApiKeyId,
+        /// The member who made it, and whose power it is a part of.
+        creator: UserId,
+    },
+    /// A client of the identity provider with a token of its own.
+    Machine(ClientName),
     /// A worker of ours; the text says which.
     System(&'static str),
 }
 
 impl Actor {
-    /// The person, where there is one.
+    /// The person who answers for what is done, where there is one.
     pub const fn user(&self) -> Option<UserId> {
         match self {
             Self::Member { user, .. } => Some(*user),
-            Self::System(_) => None,
+            Self::ApiKey { creator, .. } => Some(*creator),
+            Self::Machine(_) | Self::System(_) => None,
         }
     }
 
-    /// The actor as the audit trail writes it: `user:<uuid>` or `system:<task>`.
+    /// The actor as the audit trail writes it: `user:<uuid>`, `api_key:<uuid>`, `client:<name>` or
+    /// `system:<task>`.
     pub fn audit_name(&self) -> String {
         match self {
             Self::Member { user, .. } => format!("user:{user}"),
+            Self::ApiKey { key, .. } => format!("api_key:{key}"),
+            Self::Machine(client) => format!("client:{client}"),
             Self::System(task) => format!("system:{task}"),
-        }
-    }
-
-    /// How far this actor may exercise `permission`. The system may do everything.
-    pub const fn grant(&self, permission: Permission) -> Grant {
-        match self {
-            Self::Member { role, .. } => role.grant(permission),
-            Self::System(_) => Grant::All,
         }
     }
 }
@@ -59,11 +64,15 @@ pub enum JobView {
 }
 
 impl JobView {
-    /// The view that `grant` gives to `user`; `None` where nothing may be seen.
-    pub const fn from_grant(grant: Grant, user: UserId) -> Option<Self> {
+    /// The view that `grant` gives to `user`; `None` where nothing may be seen, as by somebody who
+    /// is nobody in particular in jobs that particular people are assigned to.
+    pub const fn from_grant(grant: Grant, user: Option<UserId>) -> Option<Self> {
         match grant {
             Grant::None => None,
-            Grant::Assigned => Some(Self::Assigned(user)),
+            Grant::Assigned => match user {
+                Some(user) => Some(Self::Assigned(user)),
+                None => None,
+            },
             Grant::Published => Some(Self::Published),
             Grant::All => Some(Self::All),
         }

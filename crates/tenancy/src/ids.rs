@@ -46,6 +46,47 @@ uuid_id! {
     /// A job within a tenant.
     JobId
 }
+uuid_id! {
+    /// An API key of a tenant. It names the key; the key itself is a secret that nobody keeps.
+    ApiKeyId
+}
+
+/// Longest name of a client of the identity provider, in bytes.
+const MAX_CLIENT_BYTES: usize = 128;
+
+/// A machine, as the identity provider names it: 1 to 128 letters, digits and `-._~@|`.
+///
+/// The audit trail prints it, so its alphabet is closed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientName(Box<str>);
+
+/// The text is no name of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a client's name is 1 to 128 letters, digits and -._~@|")]
+pub struct InvalidClientName;
+
+impl ClientName {
+    /// The name as the identity provider writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClientName {
+    type Err = InvalidClientName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_well_formed = (1..=MAX_CLIENT_BYTES).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~@|".contains(&b));
+        if is_well_formed { Ok(Self(text.into())) } else { Err(InvalidClientName) }
+    }
+}
+
+impl fmt::Display for ClientName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
 
 /// An Auth0 organization id: `org_` and 1 to 64 letters or digits.
 ///
@@ -100,6 +141,14 @@ impl fmt::Display for OrgId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_clients_have_a_closed_alphabet() {
+        assert!("vH3~-.a@clients".parse::<ClientName>().is_ok());
+        for refused in ["", "a b", "a'b", "a\nb", "ä", &"c".repeat(129)] {
+            assert_eq!(refused.parse::<ClientName>(), Err(InvalidClientName), "{refused:?}");
+        }
+    }
 
     #[test]
     fn organization_ids_have_a_closed_alphabet() {

@@ -7,7 +7,8 @@
 //!   token, an API key, a board slug or a system task has been verified ([`Evidence`]).
 //! - A cache key is made only by a scope ([`TenantScope::key`]), and no text of a user can leave
 //!   the part of the key that it was put in.
-//! - What a role may do is one table, [`Role::grant`].
+//! - What a role may do is one table, [`Role::grant`]; what a caller may do is never more than
+//!   their role and never more than their scopes, [`Authority`].
 //!
 //! ```
 //! use tenancy::{Grant, Permission, Role};
@@ -18,6 +19,7 @@
 //! ```
 
 mod actor;
+mod authority;
 mod change;
 mod clock;
 mod event;
@@ -28,10 +30,13 @@ mod role;
 mod scope;
 
 pub use actor::{Actor, JobView};
+pub use authority::{Authority, PermissionSet};
 pub use change::{Change, JobChange, JobField, JobState, place_key};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{EventKind, UnknownEventKind};
-pub use ids::{InvalidOrgId, JobId, OrgId, TenantId, UserId};
+pub use ids::{
+    ApiKeyId, ClientName, InvalidClientName, InvalidOrgId, JobId, OrgId, TenantId, UserId,
+};
 pub use key::{Feature, KeyBuilder, Tag, TenantKey, platform_generation_key};
 pub use permission::{Grant, Permission};
 pub use role::{Role, UnknownRole};

@@ -21,11 +21,19 @@ pub enum Permission {
     CacheRead,
     /// Invalidate the cache of one's own tenant.
     CacheWrite,
+    /// End one's own sessions, on this device and on others.
+    SessionManage,
+    /// See who belongs to the tenant, and as what.
+    TeamRead,
+    /// Invite and remove members and change their roles, up to one's own.
+    TeamManage,
+    /// List, make and revoke API keys of the tenant.
+    ApiKeysManage,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::SessionRead,
         Self::JobsRead,
         Self::JobsWrite,
@@ -34,6 +42,10 @@ impl Permission {
         Self::JobsDelete,
         Self::CacheRead,
         Self::CacheWrite,
+        Self::SessionManage,
+        Self::TeamRead,
+        Self::TeamManage,
+        Self::ApiKeysManage,
     ];
 
     /// The stable name, as API-key scopes and error details write it.
@@ -47,7 +59,22 @@ impl Permission {
             Self::JobsDelete => "jobs:delete",
             Self::CacheRead => "cache:read",
             Self::CacheWrite => "cache:write",
+            Self::SessionManage => "session:manage",
+            Self::TeamRead => "team:read",
+            Self::TeamManage => "team:manage",
+            Self::ApiKeysManage => "api_keys:manage",
         }
+    }
+
+    /// The permission with this name.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.as_str() == name)
+    }
+
+    /// Whether a machine may have it: an API key, or a client that has a token of its own. What
+    /// decides about people and about access itself stays with people.
+    pub const fn is_for_machines(self) -> bool {
+        matches!(self, Self::JobsRead | Self::JobsWrite | Self::JobsEdit)
     }
 }
 
@@ -78,6 +105,10 @@ impl Role {
             Permission::JobsArchive => [All, All, All, None, None],
             Permission::JobsDelete => [All, All, None, None, None],
             Permission::CacheRead | Permission::CacheWrite => [All, All, None, None, None],
+            Permission::SessionManage => [All, All, All, All, All],
+            Permission::TeamRead => [All, All, All, All, All],
+            Permission::TeamManage => [All, All, None, None, None],
+            Permission::ApiKeysManage => [All, All, None, None, None],
         };
         let [owner, admin, recruiter, hiring_manager, viewer] = row;
         match self {
@@ -124,6 +155,8 @@ mod tests {
             Permission::JobsArchive,
             Permission::JobsDelete,
             Permission::CacheWrite,
+            Permission::TeamManage,
+            Permission::ApiKeysManage,
         ] {
             assert_eq!(Role::Viewer.grant(permission), Grant::None, "{}", permission.as_str());
         }

@@ -5,8 +5,7 @@ use std::marker::PhantomData;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
-use session_store::OrganizationData;
-use tenancy::{Actor, Grant, JobView, Permission, Role, TenantScope, UserId};
+use tenancy::{Actor, Authority, Grant, JobView, Permission, Role, TenantScope, UserId};
 
 use super::principal::Principal;
 use crate::error::{ApiError, ErrorCode};
@@ -48,29 +47,41 @@ permissions! {
     CacheRead,
     /// Drop and fill parts of the cache.
     CacheWrite,
+    /// End one's own sessions.
+    SessionManage,
+    /// See who belongs to the tenant.
+    TeamRead,
+    /// Invite and remove members and change their roles.
+    TeamManage,
+    /// List, make and revoke API keys.
+    ApiKeysManage,
 }
 
-/// A signed-in person who may do what `P` says: the only road from a request to tenant data.
+/// A caller who may do what `P` says: the only road from a request to tenant data.
 ///
-/// As an extractor it refuses what [`Principal`] refuses, and with 403 whoever's role does not
-/// have the permission.
+/// As an extractor it refuses what [`Principal`] refuses, and with 403 whoever's role or scopes do
+/// not have the permission.
 #[derive(Clone, Debug)]
 pub struct Authorized<P: Needs> {
     /// The tenant that the request works in.
     pub scope: TenantScope,
-    /// The person in their role, for the audit trail.
+    /// Who it is, for the audit trail.
     pub actor: Actor,
-    /// The person.
-    pub user: UserId,
-    /// Their role.
-    pub role: Role,
     /// How far the permission reaches; never [`Grant::None`].
     pub grant: Grant,
     /// The jobs that it reaches.
     pub view: JobView,
-    /// Their organization.
-    pub organization: OrganizationData,
+    authority: Authority,
     permission: PhantomData<P>,
+}
+
+/// The person behind a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Who it is.
+    pub user: UserId,
+    /// What they are in the tenant, right now.
+    pub role: Role,
 }
 
 impl<P: Needs> FromRequest for Authorized<P> {
@@ -84,24 +95,41 @@ impl<P: Needs> FromRequest for Authorized<P> {
 }
 
 impl<P: Needs> Authorized<P> {
-    /// Refuses whoever's role does not have the permission.
+    /// Refuses whoever's role or scopes do not have the permission.
     pub(crate) fn check(principal: Principal) -> Result<Self, ApiError> {
         let (grant, view) = principal.require::<P>()?;
-        let Principal { scope, actor, user, role, organization, session: _ } = principal;
-        let permission = PhantomData;
-        Ok(Self { scope, actor, user, role, grant, view, organization, permission })
+        let Principal { scope, actor, authority, .. } = principal;
+        Ok(Self { scope, actor, grant, view, authority, permission: PhantomData })
+    }
+
+    /// The person who calls, by themselves or through an application; 403 for machines.
+    pub fn person(&self) -> Result<Person, ApiError> {
+        match (&self.actor, self.authority.role()) {
+            (Actor::Member { user, .. }, Some(role)) => Ok(Person { user: *user, role }),
+            _ => Err(ApiError::new(ErrorCode::Forbidden, "This is for people, not for machines.")),
+        }
     }
 }
 
 impl Principal {
-    /// How far the permission reaches for this person, and the jobs that it reaches; 403 where it
+    /// How far the permission reaches for this caller, and the jobs that it reaches; 403 where it
     /// does not reach at all.
     pub(crate) fn require<P: Needs>(&self) -> Result<(Grant, JobView), ApiError> {
-        let grant = self.role.grant(P::PERMISSION);
-        JobView::from_grant(grant, self.user).map(|view| (grant, view)).ok_or_else(|| {
-            let (role, permission) = (self.role, P::PERMISSION.as_str());
-            let detail = format!("The role {role} does not include {permission}.");
-            ApiError::new(ErrorCode::Forbidden, detail)
-        })
+        let grant = self.authority.grant(P::PERMISSION);
+        JobView::from_grant(grant, self.actor.user())
+            .map(|view| (grant, view))
+            .ok_or_else(|| refusal(&self.authority, P::PERMISSION))
     }
+}
+
+fn refusal(authority: &Authority, permission: Permission) -> ApiError {
+    let name = permission.as_str();
+    if authority.lacks_scope(permission) {
+        let detail = format!("The token or key does not include {name}.");
+        let challenge =
+            format!("Bearer realm=\"portal\", error=\"insufficient_scope\", scope=\"{name}\"");
+        return ApiError::new(ErrorCode::Forbidden, detail).with_challenge(challenge);
+    }
+    let role = authority.role().map_or("nobody", Role::as_str);
+    ApiError::new(ErrorCode::Forbidden, format!("The role {role} does not include {name}."))
 }

@@ -1,11 +1,12 @@
 //! Who somebody is and what they may do: sign-in with the identity provider, sessions, access.
 //!
-//! The road of a request: the session middleware loads the session, [`Principal`] finds the
-//! person's place in their organization, [`Authorized`] checks the permission that stands in the
-//! handler's signature. The tenant is the session's, always: nothing in a path, header or body
-//! says which tenant a request works in.
+//! The road of a request: it comes with one credential, a session's cookie, a bearer token or an
+//! API key. [`Principal`] verifies it and finds the caller's place in their organization,
+//! [`Authorized`] checks the permission that stands in the handler's signature. The tenant is the
+//! credential's, always: nothing in a path, header or body says which tenant a request works in.
 
 mod authorized;
+mod credential;
 mod csrf;
 mod login_transaction;
 mod membership;
@@ -18,8 +19,9 @@ mod sessions;
 mod test_session;
 
 pub use authorized::{
-    Authorized, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite,
-    Needs, SessionRead,
+    ApiKeysManage, Authorized, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead,
+    JobsWrite, Needs, Person, SessionManage, SessionRead, TeamManage, TeamRead,
 };
-pub use principal::Principal;
+pub(crate) use credential::refuse_two_credentials;
+pub use principal::{Principal, SignedIn};
 pub use sessions::{SESSION_COOKIE, session_middleware};

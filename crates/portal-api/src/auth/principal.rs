@@ -4,28 +4,36 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use session_store::{OrganizationData, PortalSession, SessionRecord};
-use tenancy::{Actor, Evidence, Role, TenantScope, UserId};
+use tenancy::{Actor, Authority, Evidence, TenantScope};
 use tracing::Span;
 
+use super::credential::Credential;
 use super::{csrf, membership};
 use crate::error::{ApiError, ErrorCode};
 use crate::state::PortalState;
 
-/// A signed-in person in their organization.
+/// Whoever makes a request: a person with a session, an application with a person's token, or a
+/// machine with a token or a key of its own.
 ///
-/// As an extractor it refuses: 401 where nobody is signed in or the person is no member any more
-/// (the session then ends), 403 where the organization is suspended or an unsafe request lacks the
-/// session's CSRF token, 503 where nobody can tell.
+/// As an extractor it refuses: 400 where a request comes with two credentials, 401 where it comes
+/// with none that holds or the person behind it is no member any more (a session then ends), 403
+/// where the organization is suspended or an unsafe request of a session lacks its CSRF token, 503
+/// where nobody can tell. Tokens and keys are not sent by browsers on their own, so they need no
+/// CSRF token.
 #[derive(Clone, Debug)]
 pub struct Principal {
     /// The tenant that the request works in.
     pub scope: TenantScope,
-    /// The person in their role, for the audit trail.
+    /// Who it is, for the audit trail.
     pub actor: Actor,
-    /// The person.
-    pub user: UserId,
-    /// Their role, as it is now.
-    pub role: Role,
+    /// What they may do.
+    pub authority: Authority,
+    session: Option<Box<SignedIn>>,
+}
+
+/// A person with a session, and their place in their organization.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
     /// Their session.
     pub session: SessionRecord,
     /// Their organization.
@@ -38,7 +46,15 @@ impl FromRequest for Principal {
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { find(&request).await })
+        Box::pin(async move {
+            let principal = find(&request).await?;
+            let span = Span::current();
+            span.record("tenant.id", tracing::field::display(principal.scope.tenant()));
+            if let Some(user) = principal.actor.user() {
+                span.record("user.id", tracing::field::display(user));
+            }
+            Ok(principal)
+        })
     }
 }
 
@@ -46,6 +62,13 @@ async fn find(request: &HttpRequest) -> Result<Principal, ApiError> {
     let state = request
         .app_data::<web::Data<PortalState>>()
         .ok_or_else(|| ApiError::internal("the portal's state is not registered"))?;
+    match Credential::of(request)? {
+        Credential::Session => of_session(request, state).await,
+        Credential::Bearer(_) | Credential::ApiKey(_) => Err(unauthenticated()),
+    }
+}
+
+async fn of_session(request: &HttpRequest, state: &PortalState) -> Result<Principal, ApiError> {
     let session = portal_session(request).await;
     let record = session.current().ok_or_else(unauthenticated)?;
     csrf::check(request, &record, &state.settings.base_url)?;
@@ -54,19 +77,31 @@ async fn find(request: &HttpRequest) -> Result<Principal, ApiError> {
         return Err(unauthenticated());
     };
     membership::refuse_suspended(organization.tenant_status)?;
-    let span = Span::current();
-    span.record("tenant.id", tracing::field::display(record.tenant));
-    span.record("user.id", tracing::field::display(record.user));
-    Ok(Principal::new(record, organization))
+    Ok(Principal::signed_in(record, organization))
 }
 
 impl Principal {
     #[expect(clippy::disallowed_methods, reason = "the session and the membership were verified")]
-    fn new(session: SessionRecord, organization: OrganizationData) -> Self {
+    fn signed_in(session: SessionRecord, organization: OrganizationData) -> Self {
         let (user, role) = (session.user, organization.role);
         let scope =
             TenantScope::from_verified(session.tenant, session.org.clone(), Evidence::Session);
-        Self { scope, actor: Actor::Member { user, role }, user, role, session, organization }
+        Self {
+            scope,
+            actor: Actor::Member { user, role },
+            authority: Authority::of_role(role),
+            session: Some(Box::new(SignedIn { session, organization })),
+        }
+    }
+
+    /// The session behind the request; 403 where it came with a token or a key.
+    pub fn into_signed_in(self) -> Result<SignedIn, ApiError> {
+        self.session.map(|signed_in| *signed_in).ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::Forbidden,
+                "This is for people who are signed in with a browser, not for tokens and keys.",
+            )
+        })
     }
 }
 

@@ -65,7 +65,7 @@ where
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let principal = Principal::from_request(&request, &mut Payload::None).await?;
-            let (scope, actor) = (principal.scope.clone(), principal.actor);
+            let (scope, actor) = (principal.scope.clone(), principal.actor.clone());
             let admitted = match Authorized::<P>::check(principal) {
                 Ok(access) => Ok((access, T::from_request(&request, &mut payload).await)),
                 Err(refusal) => Err(refusal),

@@ -35,6 +35,7 @@ pub struct ApiError {
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     allow: Option<Cow<'static, str>>,
+    challenge: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -47,6 +48,7 @@ impl ApiError {
             errors: Vec::new(),
             retry_after: None,
             allow: None,
+            challenge: None,
             source: None,
         }
     }
@@ -108,6 +110,13 @@ impl ApiError {
         self
     }
 
+    /// What was wrong with the credential, for the `WWW-Authenticate` header (RFC 6750).
+    #[must_use]
+    pub fn with_challenge(mut self, challenge: impl Into<Cow<'static, str>>) -> Self {
+        self.challenge = Some(challenge.into());
+        self
+    }
+
     /// The same error once more, for where only a reference to it is at hand. Its causes are
     /// kept as the text that the log writes.
     pub(crate) fn restate(&self) -> Self {
@@ -118,6 +127,7 @@ impl ApiError {
             errors: self.errors.clone(),
             retry_after: self.retry_after,
             allow: self.allow.clone(),
+            challenge: self.challenge.clone(),
             source: (!chain.is_empty()).then(|| chain.into()),
         }
     }

@@ -73,9 +73,11 @@ pub(crate) fn render(error: &ApiError, context: &RequestContext) -> HttpResponse
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         response.insert_header((header::RETRY_AFTER, seconds.max(1).to_string()));
     }
-    if error.code().status() == StatusCode::UNAUTHORIZED {
-        // HTTP asks for a challenge. No browser knows this scheme, so none opens a dialog.
-        response.insert_header((header::WWW_AUTHENTICATE, "Session realm=\"portal\""));
+    // HTTP asks for a challenge with each 401. Browsers open no dialog for this scheme.
+    let is_unauthorized = error.code().status() == StatusCode::UNAUTHORIZED;
+    let challenge = is_unauthorized.then_some("Bearer realm=\"portal\"");
+    if let Some(challenge) = error.challenge.as_deref().or(challenge) {
+        response.insert_header((header::WWW_AUTHENTICATE, challenge));
     }
     if let Some(methods) = &error.allow {
         response.insert_header((header::ALLOW, methods.as_ref()));

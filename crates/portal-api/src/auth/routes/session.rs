@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::authorized::SessionRead;
-use super::super::principal::Principal;
+use super::super::principal::{Principal, SignedIn};
 use crate::error::{ApiError, Problem};
 
 /// The signed-in person, their organization and what they may do there.
@@ -77,12 +77,12 @@ struct SessionOrganization {
 )]
 pub(crate) async fn session(principal: Principal) -> Result<web::Json<SessionAnswer>, ApiError> {
     principal.require::<SessionRead>()?;
-    Ok(web::Json(principal.into()))
+    Ok(web::Json(principal.into_signed_in()?.into()))
 }
 
-impl From<Principal> for SessionAnswer {
-    fn from(principal: Principal) -> Self {
-        let Principal { role, session, organization, .. } = principal;
+impl From<SignedIn> for SessionAnswer {
+    fn from(SignedIn { session, organization }: SignedIn) -> Self {
+        let role = organization.role;
         let may = |permission: &Permission| role.grant(*permission) != Grant::None;
         Self {
             user: SessionUser {

@@ -2,7 +2,7 @@
 //!
 //! Used by the API, the event relay and the portal's own commands. It hands out no pool and no
 //! connection: [`TenantDb::begin`] opens a transaction of one tenant, and the functions of
-//! [`jobs`], [`idempotency`] and [`audit`] work in it. What is asked before a tenant is known goes
+//! [`jobs`], [`sessions`], [`idempotency`] and [`audit`] work in it. What is asked before a tenant is known goes
 //! through [`identity`]; what workers do over all tenants goes through [`WorkerDb`].
 //!
 //! Invariants:
@@ -40,6 +40,7 @@ pub mod migrate;
 mod outage;
 pub mod outbox;
 pub mod seed;
+pub mod sessions;
 mod tenant_db;
 #[cfg(feature = "testing")]
 pub mod testing;

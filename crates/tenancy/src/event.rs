@@ -45,8 +45,14 @@ event_kinds! {
     MemberJoined = "member.joined",
     /// A member's role changed.
     MemberRoleChanged = "member.role_changed",
+    /// Somebody is no member of the tenant any more.
+    MemberRemoved = "member.removed",
+    /// Sessions of a member ended before their time: one, some or all of them.
+    SessionsRevoked = "session.revoked",
     /// The tenant was suspended: nothing of it may be served any more.
     TenantSuspended = "tenant.suspended",
+    /// The suspension of the tenant ended.
+    TenantResumed = "tenant.resumed",
 }
 
 /// The text names no event that this version knows.

@@ -23,6 +23,8 @@ mod plans;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod startup;
 #[cfg(test)]
 mod support;

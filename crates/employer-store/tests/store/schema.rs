@@ -96,7 +96,7 @@ async fn nothing_that_runs_with_another_role_trusts_the_callers_search_path() {
     .fetch_all(&mut superuser)
     .await
     .unwrap();
-    assert_eq!(functions.len(), 4, "look-ups, sign-in and search");
+    assert!(functions.len() >= 8, "look-ups, sign-in, sessions and search are found at all");
     for function in functions {
         let name: String = function.get("name");
         let settings: Vec<String> = function.get("settings");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
@@ -115,7 +115,8 @@ impl Browser {
         self.csrf_token.as_deref()
     }
 
-    /// A request with cookies and, where it is unsafe, the CSRF token.
+    /// A request with cookies and, where it is unsafe, the CSRF token and the origin of the page
+    /// that it comes from.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let is_unsafe = method != Method::GET && method != Method::HEAD;
         let mut request = self.http.request(method, format!("{}{path}", self.base_url));
@@ -123,6 +124,9 @@ impl Browser {
             let cookies: Vec<String> =
                 self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header(COOKIE, cookies.join("; "));
+        }
+        if is_unsafe {
+            request = request.header(ORIGIN, &self.base_url);
         }
         match &self.csrf_token {
             Some(token) if is_unsafe => request.header("X-CSRF-Token", token),

@@ -2,8 +2,9 @@
 //!
 //! Layers, from the outside in; a request passes them in this order and its answer backwards:
 //!
-//! 1. `edge`: names the request, opens its span, gives it its time for Redis (session look-ups
-//!    count), turns errors into problem bodies, sets the common headers, writes the one log line of
+//! 1. `edge`: names the request, opens its span, finds the client's address, refuses addresses and
+//!    origins that must not come in, gives the rest its time for Redis (session look-ups count),
+//!    turns errors into problem bodies, sets the common headers, writes the one log line of
 //!    an error.
 //! 2. `refuse_while_starting`, around everything that needs a database or a session.
 //! 3. `refuse_two_credentials`, so that no session is looked for where a token or a key came along.
@@ -25,7 +26,7 @@ use tenancy::Permission;
 
 use crate::auth::{refuse_two_credentials, routes as auth, session_middleware};
 use crate::cache_admin::{invalidate, keys, status, warm};
-use crate::edge::{CommonHeaders, EdgeSettings, edge};
+use crate::edge::{CommonHeaders, EdgeSettings, Origins, edge};
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::BodyLimits;
 use crate::jobs::{figures, item, list, transitions, write};
@@ -154,6 +155,10 @@ pub fn app(
         headers: CommonHeaders { insists_on_https: settings.base_url.scheme() == "https" },
         redis_budget: settings.redis_budget,
         shows_timing: settings.environment_is_development,
+        origins: Some(Origins::new(&settings.base_url, settings.reach.allowed_origins.clone())),
+        proxies: settings.reach.trusted_proxies.clone(),
+        admitted: settings.reach.admitted.clone(),
+        limits: Some(state.rate_limits.clone()),
     };
     let body_limits =
         BodyLimits { bytes: settings.limits.json_bytes, timeout: settings.http.body_timeout };

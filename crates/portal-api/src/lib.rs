@@ -26,14 +26,16 @@ pub mod error;
 mod extract;
 pub mod health;
 mod jobs;
+mod limits;
 pub mod metrics;
 mod openapi;
 pub mod state;
 pub mod writes;
 
 pub use app::{Access, ROUTES, RouteInfo, app, server};
-pub use cache_admin::{Limiter, LimiterSettings};
+pub use edge::{AllowedOrigins, InvalidNetwork, InvalidOrigin, Networks, Reach};
 pub use error::{ApiError, ErrorCode};
 pub use jobs::CursorKey;
+pub use limits::{Charge, RateLimits, Rates, SharedCounts};
 pub use openapi::openapi_document;
 pub use state::{ApiSettings, HttpSettings, Lifecycle, Limits, Phase, PortalState};

@@ -13,9 +13,10 @@ use tenant_cache::TenantCache;
 use url::Url;
 
 use crate::auth::oidc::{OidcClient, OidcSettings};
-use crate::cache_admin::Limiter;
+use crate::edge::Reach;
 use crate::health::Probe;
 use crate::jobs::CursorKey;
+use crate::limits::RateLimits;
 use crate::metrics::{Metrics, MetricsAccess};
 use crate::writes::Writes;
 
@@ -33,8 +34,8 @@ pub struct PortalState {
     pub snapshots: Snapshots,
     /// The OpenID provider.
     pub identity_provider: OidcClient,
-    /// How often the cache's admins may call.
-    pub cache_admin: Limiter,
+    /// How often somebody may ask.
+    pub rate_limits: RateLimits,
     /// What follows a committed write.
     pub writes: Writes,
     /// What we depend on, as it was a moment ago.
@@ -60,6 +61,8 @@ impl fmt::Debug for PortalState {
 pub struct ApiSettings {
     /// The public origin, the same for all instances.
     pub base_url: Url,
+    /// Who may reach the portal, and through whom.
+    pub reach: Reach,
     /// How the server listens.
     pub http: HttpSettings,
     /// Signs and encrypts the cookies of the login transaction and signs the session's.
@@ -88,6 +91,7 @@ impl fmt::Debug for ApiSettings {
         formatter
             .debug_struct("ApiSettings")
             .field("base_url", &self.base_url.as_str())
+            .field("reach", &self.reach)
             .field("http", &self.http)
             .field("limits", &self.limits)
             .field("redis_budget", &self.redis_budget)

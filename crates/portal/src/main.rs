@@ -8,6 +8,7 @@ mod commands;
 mod invalidator;
 mod provider;
 mod settings;
+mod shared_counts;
 mod telemetry;
 mod wiring;
 mod workers;

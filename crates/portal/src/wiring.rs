@@ -12,7 +12,7 @@ use portal_api::health::{Backend, Probe};
 use portal_api::metrics::{Metrics, Sources};
 use portal_api::writes::Writes;
 use portal_api::{
-    ApiSettings, CursorKey, HttpSettings, Lifecycle, Limiter, LimiterSettings, Limits, PortalState,
+    ApiSettings, CursorKey, HttpSettings, Lifecycle, Limits, PortalState, RateLimits, Rates,
 };
 use redis_provider::Backplane;
 use secrecy::ExposeSecret;
@@ -26,6 +26,7 @@ use crate::commands::CommandError;
 use crate::invalidator::Invalidator;
 use crate::provider::{self, Connection};
 use crate::settings::{RedisSettings, Settings, Tuning};
+use crate::shared_counts::RedisCounts;
 use crate::workers::JobExpiry;
 
 /// The variables that name the databases.
@@ -99,6 +100,12 @@ pub(crate) async fn build(
         pools: vec![("application", db.pool_watch()), ("worker", worker_db.pool_watch())],
         tenants: settings.tuning.telemetry.metrics_tenants,
     });
+    let rate_limits = RateLimits::new(
+        rates(&settings.tuning),
+        Arc::new(RedisCounts(Arc::clone(&provider))),
+        Arc::clone(&clock),
+    );
+    tasks.spawn(rate_limits.clone().run_until_stopped(stop.clone()));
     let api = api_settings(settings);
     let identity_provider = OidcClient::new(api.oidc.clone(), &api.base_url, Arc::clone(&clock))
         .map_err(|error| CommandError::IdentityProvider(Box::new(error)))?;
@@ -116,10 +123,7 @@ pub(crate) async fn build(
         db,
         writes,
         cache,
-        cache_admin: Limiter::new(LimiterSettings {
-            reads_per_minute: settings.tuning.cache.admin_reads_per_minute,
-            writes_per_minute: settings.tuning.cache.admin_writes_per_minute,
-        }),
+        rate_limits,
         identity_provider,
         probe,
         metrics,
@@ -189,6 +193,7 @@ fn api_settings(settings: &Settings) -> ApiSettings {
     let key = settings.session_key.expose_secret();
     ApiSettings {
         base_url: settings.base_url.clone(),
+        reach: settings.reach.clone(),
         http: http_settings(tuning),
         cookie_key: Key::derive_from(key),
         cursor_key: CursorKey::derive_from(key),
@@ -241,6 +246,22 @@ fn cache_settings(tuning: &Tuning) -> CacheSettings {
         soft_load_timeout: Duration::from_millis(tuning.cache.soft_load_timeout_ms),
         audit_one_in: tuning.cache.audit_one_in,
         access_log_one_in: tuning.cache.access_log_one_in,
+    }
+}
+
+fn rates(tuning: &Tuning) -> Rates {
+    let limits = &tuning.rate_limits;
+    Rates {
+        enabled: limits.enabled,
+        address_per_minute: limits.address_per_minute,
+        sign_in_per_minute: limits.sign_in_per_minute,
+        user_per_minute: limits.user_per_minute,
+        api_key_per_minute: limits.api_key_per_minute,
+        tenant_per_minute: limits.tenant_per_minute,
+        cache_reads_per_minute: limits.cache_reads_per_minute,
+        cache_writes_per_minute: limits.cache_writes_per_minute,
+        sync_interval: Duration::from_millis(limits.sync_interval_ms),
+        tracked_max: limits.tracked_max,
     }
 }
 

@@ -203,11 +203,20 @@ pub enum Script {
     ///
     /// One key; argument: the expected value. Answers `1` or `0`.
     DeleteIfEquals,
+    /// Charges an account that is paid back as time goes by: a limit of requests.
+    ///
+    /// One key, which holds the time at which all is paid back; arguments, in microseconds and in
+    /// decimal: the time now, the charge, the most that may be owed; and `1` where the charge
+    /// stands in any case, else `0`. Answers what is owed with the charge. Where that is more than
+    /// the most, a charge that stands makes it the most; any other is not made, and the answer is
+    /// how much too much it would have been, below zero. A charge of 0 only looks.
+    Charge,
 }
 
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 3] = [Self::AdvanceStamp, Self::AdvanceStampSoftly, Self::DeleteIfEquals];
+    pub const ALL: [Self; 4] =
+        [Self::AdvanceStamp, Self::AdvanceStampSoftly, Self::DeleteIfEquals, Self::Charge];
 }
 
 /// What a script answers.

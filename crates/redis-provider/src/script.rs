@@ -61,6 +61,40 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then
 end
 return 0";
 
+/// Numbers of Lua are exact up to 2^53 only, which all of these stay below.
+const CHARGE: &str = "\
+local now = tonumber(ARGV[1])
+local charge = tonumber(ARGV[2])
+local most = tonumber(ARGV[3])
+local kept = redis.call('GET', KEYS[1]) or ''
+local paid_at = now
+if #kept <= 16 and string.find(kept, '^[0-9]+$') then
+  paid_at = math.min(math.max(tonumber(kept), now), now + most)
+end
+if charge == 0 then
+  return paid_at - now
+end
+paid_at = paid_at + charge
+local over = paid_at - now - most
+if over > 0 then
+  if ARGV[4] == '0' then
+    return -over
+  end
+  paid_at = now + most
+end
+local owed = paid_at - now
+if owed > 0 then
+  local ttl = string.format('%.0f', math.ceil(owed / 1000))
+  redis.call('SET', KEYS[1], string.format('%.0f', paid_at), 'PX', ttl)
+end
+return owed";
+
+/// Largest number of microseconds in an account: more than a century, less than Lua's exactness.
+const MAX_MICROS: u64 = 4_000_000_000_000_000;
+
+/// Longest text of a number in an account.
+const MAX_MICROS_DIGITS: usize = 16;
+
 impl Script {
     /// The script's text for a service that runs Lua 5.1.
     pub const fn lua(self) -> &'static str {
@@ -68,6 +102,7 @@ impl Script {
             Self::AdvanceStamp => ADVANCE_STAMP,
             Self::AdvanceStampSoftly => ADVANCE_STAMP_SOFTLY,
             Self::DeleteIfEquals => DELETE_IF_EQUALS,
+            Self::Charge => CHARGE,
         }
     }
 
@@ -75,6 +110,7 @@ impl Script {
         match self {
             Self::AdvanceStamp | Self::AdvanceStampSoftly => 2,
             Self::DeleteIfEquals => 1,
+            Self::Charge => 4,
         }
     }
 }
@@ -111,6 +147,9 @@ pub(crate) fn check<K: AsRef<str>>(
     if let (Script::AdvanceStamp | Script::AdvanceStampSoftly, [_, ttl]) = (script, arguments) {
         parse_ttl(ttl)?;
     }
+    if script == Script::Charge {
+        parse_charge(arguments)?;
+    }
     Ok(())
 }
 
@@ -140,7 +179,72 @@ pub(crate) fn run_twin(
         } else {
             (Effect::Keep, ScriptReply::Integer(0))
         }),
+        (Script::Charge, arguments) => parse_charge(arguments).map(|terms| terms.apply(current)),
         _ => Err(RedisError::Rejected("wrong number of arguments of a script".to_owned())),
+    }
+}
+
+/// A charge, in microseconds.
+struct Terms {
+    now: u64,
+    charge: u64,
+    most: u64,
+    stands: bool,
+}
+
+impl Terms {
+    fn apply(&self, current: Option<&Bytes>) -> (Effect, ScriptReply) {
+        let Self { now, charge, most, stands } = *self;
+        let kept = current.and_then(kept_micros).unwrap_or(now);
+        let owed = kept.clamp(now, now + most) - now;
+        if charge == 0 {
+            return (Effect::Keep, reply(owed, 1));
+        }
+        let over = (owed + charge).saturating_sub(most);
+        if over > 0 && !stands {
+            return (Effect::Keep, reply(over, -1));
+        }
+        let owed = (owed + charge).min(most);
+        if owed == 0 {
+            return (Effect::Keep, reply(0, 1));
+        }
+        let value = Bytes::from((now + owed).to_string());
+        let ttl = Duration::from_millis(owed.div_ceil(1_000));
+        (Effect::Write(value, Some(ttl)), reply(owed, 1))
+    }
+}
+
+fn reply(micros: u64, sign: i64) -> ScriptReply {
+    ScriptReply::Integer(i64::try_from(micros).unwrap_or(i64::MAX) * sign)
+}
+
+/// What a key holds, where it is a number of ours.
+fn kept_micros(value: &Bytes) -> Option<u64> {
+    let is_number =
+        (1..=MAX_MICROS_DIGITS).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    is_number.then(|| std::str::from_utf8(value).ok()?.parse().ok()).flatten()
+}
+
+fn parse_charge(arguments: &[Bytes]) -> Result<Terms, RedisError> {
+    let refusal = || {
+        RedisError::Rejected(
+            "a charge is three decimal numbers of microseconds and 0 or 1".to_owned(),
+        )
+    };
+    let [now, charge, most, stands] = arguments else { return Err(refusal()) };
+    let number = |text: &Bytes| {
+        let text = std::str::from_utf8(text).ok()?;
+        let number = text.parse::<u64>().ok()?;
+        (number.to_string() == text && number <= MAX_MICROS).then_some(number)
+    };
+    let stands = match stands.as_ref() {
+        b"0" => false,
+        b"1" => true,
+        _ => return Err(refusal()),
+    };
+    match (number(now), number(charge), number(most)) {
+        (Some(now), Some(charge), Some(most)) => Ok(Terms { now, charge, most, stands }),
+        _ => Err(refusal()),
     }
 }
 
@@ -206,6 +310,34 @@ mod tests {
         assert_eq!(softly(Some(&third), &stamps[1]).0, Effect::Keep);
     }
 
+    fn charge(current: Option<&str>, terms: [&str; 4]) -> (Effect, i64) {
+        let arguments = terms.map(stamp);
+        let twin = run_twin(Script::Charge, current.map(stamp).as_ref(), &arguments);
+        match twin.unwrap() {
+            (effect, ScriptReply::Integer(answer)) => (effect, answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_charge_is_paid_back_and_bounded() {
+        let written =
+            |at: &str, millis| Effect::Write(stamp(at), Some(Duration::from_millis(millis)));
+        assert_eq!(charge(None, ["5000", "2000", "9000", "0"]), (written("7000", 2), 2_000));
+        assert_eq!(charge(Some("7000"), ["6000", "500", "9000", "0"]), (written("7500", 2), 1_500));
+        assert_eq!(charge(Some("7000"), ["8000", "500", "9000", "0"]), (written("8500", 1), 500));
+        // One too many: not made, or made as far as it goes.
+        let owed = Some("14000");
+        assert_eq!(charge(owed, ["6000", "2000", "9000", "0"]), (Effect::Keep, -1_000));
+        assert_eq!(charge(owed, ["6000", "2000", "9000", "1"]), (written("15000", 9), 9_000));
+        assert_eq!(charge(owed, ["6000", "0", "9000", "0"]), (Effect::Keep, 8_000));
+        // What a clock that is ahead has written, or somebody else, locks nobody out for long.
+        assert_eq!(charge(Some("9999999999999999"), ["6000", "0", "9000", "0"]).1, 9_000);
+        for other in ["", "x", "-1", "1e3", " 1", "99999999999999999"] {
+            assert_eq!(charge(Some(other), ["6000", "0", "9000", "0"]).1, 0, "{other:?}");
+        }
+    }
+
     #[test]
     fn malformed_calls_are_refused() {
         let keys = ["key"];
@@ -217,5 +349,18 @@ mod tests {
         assert!(check(Script::DeleteIfEquals, &keys, &[]).is_err());
         assert!(check(Script::DeleteIfEquals, &["a", "b"], &[stamp("s")]).is_err());
         assert!(check(Script::DeleteIfEquals, &[""], &[stamp("s")]).is_err());
+        let charge = |terms: [&str; 4]| check(Script::Charge, &keys, &terms.map(stamp));
+        assert!(charge(["1", "2", "3", "0"]).is_ok());
+        for terms in [
+            ["", "2", "3", "0"],
+            ["01", "2", "3", "0"],
+            ["1", "-2", "3", "0"],
+            ["1", "2", "1e3", "0"],
+            ["1", "2", "3", "2"],
+            ["9007199254740992", "2", "3", "0"],
+        ] {
+            assert!(charge(terms).is_err(), "{terms:?}");
+        }
+        assert!(check(Script::Charge, &keys, &[stamp("1")]).is_err());
     }
 }

@@ -131,8 +131,7 @@ async fn cache_admin_purges_softly() {
 
 #[tokio::test]
 async fn cache_admin_takes_hostile_input_literally_or_not_at_all() {
-    let many = [("PORTAL__CACHE__ADMIN_WRITES_PER_MINUTE", "1000")];
-    let Scene { world, portal, tenant, admin } = scene(Redis::Memory, &many).await;
+    let Scene { world, portal, tenant, admin } = scene(Redis::Memory, &[]).await;
     let theirs = world.tenant().await;
     let other = theirs.signs_in(&portal, Role::Admin).await;
     for browser in [&admin, &other] {
@@ -216,7 +215,10 @@ async fn cache_admin_takes_hostile_input_literally_or_not_at_all() {
 
 #[tokio::test]
 async fn cache_admin_calls_are_audited_when_refused_as_well() {
-    let few = [("PORTAL__CACHE__ADMIN_WRITES_PER_MINUTE", "2")];
+    let few = [
+        ("PORTAL__RATE_LIMITS__ENABLED", "true"),
+        ("PORTAL__RATE_LIMITS__CACHE_WRITES_PER_MINUTE", "2"),
+    ];
     let Scene { portal, tenant, admin, .. } = scene(Redis::Memory, &few).await;
     let recruiter = tenant.signs_in(&portal, Role::Recruiter).await;
     let everything = json!({ "all": true });

@@ -256,6 +256,7 @@ async fn unsafe_requests_need_the_sessions_own_token() {
         let mut request = client
             .post(format!("{}/api/jobs", portal.base_url()))
             .header("Cookie", format!("__Host-portal={}", recruiter.cookies()["__Host-portal"]))
+            .header("Origin", portal.base_url())
             .json(&job);
         if let Some(token) = token {
             request = request.header("X-CSRF-Token", token);

@@ -10,6 +10,7 @@ use tracing::Span;
 use super::credential::Credential;
 use super::{csrf, membership};
 use crate::error::{ApiError, ErrorCode};
+use crate::limits;
 use crate::state::PortalState;
 
 /// Whoever makes a request: a person with a session, an application with a person's token, or a
@@ -48,6 +49,7 @@ impl FromRequest for Principal {
         let request = request.clone();
         Box::pin(async move {
             let principal = find(&request).await?;
+            limits::admit_caller(&request, &principal)?;
             let span = Span::current();
             span.record("tenant.id", tracing::field::display(principal.scope.tenant()));
             if let Some(user) = principal.actor.user() {
@@ -71,7 +73,7 @@ async fn find(request: &HttpRequest) -> Result<Principal, ApiError> {
 async fn of_session(request: &HttpRequest, state: &PortalState) -> Result<Principal, ApiError> {
     let session = portal_session(request).await;
     let record = session.current().ok_or_else(unauthenticated)?;
-    csrf::check(request, &record, &state.settings.base_url)?;
+    csrf::check(request, &record)?;
     let Some(organization) = membership::organization_data(state, &record).await? else {
         session.sign_out();
         return Err(unauthenticated());

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use tenancy::{Actor, TenantScope};
 use uuid::Uuid;
 
-use super::limiter::{Kind, TooMany};
 use crate::auth::{Authorized, Needs, Principal};
-use crate::error::{ApiError, ErrorCode};
+use crate::edge::Client;
+use crate::error::ApiError;
+use crate::limits::{Rule, Verdict, too_many};
 use crate::state::PortalState;
 
 /// Longest wait for a call; a warm-up takes longest.
@@ -45,10 +46,11 @@ struct Origin {
 
 impl Origin {
     fn of(request: &HttpRequest) -> Self {
+        let client = Client::of(request);
         let told = request.headers().get("x-forwarded-for");
         let told = told.and_then(|value| value.to_str().ok());
         Self {
-            ip: request.peer_addr().map(|address| address.ip()),
+            ip: client.and_then(|client| client.address),
             forwarded_for: told.map(|text| text.chars().take(MAX_HEADER_BYTES).collect()),
         }
     }
@@ -75,7 +77,16 @@ where
     }
 }
 
-/// What a call is, for the limiter and the trail.
+/// What a call counts as.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// It looks.
+    Read,
+    /// It drops or fills.
+    Write,
+}
+
+/// What a call is, for the limits and the trail.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deed {
     /// What the trail calls it.
@@ -98,6 +109,11 @@ pub(super) struct Done {
 }
 
 impl<P: Needs + Send, T: Send + 'static> Call<P, T> {
+    /// The address that it comes from.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.origin.ip
+    }
+
     /// Does `work` if the caller may, and leaves a row of what became of it.
     ///
     /// It goes on when the caller hangs up: what was done must not go without its row.
@@ -113,11 +129,10 @@ impl<P: Needs + Send, T: Send + 'static> Call<P, T> {
     {
         let Self { scope, actor, origin, admitted } = self;
         let trail = Trail { state: state.clone(), scope, actor, origin, deed };
-        let kind = if admitted.is_ok() { deed.kind } else { Kind::Refused };
-        let too_many = state.cache_admin.admit(trail.scope.tenant(), kind).err();
         let whole = async move {
-            match (too_many, admitted) {
-                (Some(too_many), _) => Err(trail.tells_of_excess(too_many).await),
+            let excess = trail.excess(admitted.is_ok()).await;
+            match (excess, admitted) {
+                (Some(verdict), _) => Err(trail.tells_of_excess(verdict).await),
                 (None, Err(refusal) | Ok((_, Err(refusal)))) => Err(trail.tells_of(refusal).await),
                 (None, Ok((access, Ok(input)))) => {
                     let state = trail.state.clone();
@@ -187,12 +202,23 @@ impl Trail {
         error
     }
 
+    /// What the limits say, if it is that the call is one too many. Members without the permission
+    /// do not use up the admins' calls.
+    async fn excess(&self, is_admitted: bool) -> Option<Verdict> {
+        let (limits, tenant) = (&self.state.rate_limits, self.scope.tenant().as_uuid().as_u128());
+        let verdict = match self.deed.kind {
+            _ if !is_admitted => limits.admit(Rule::CacheRefused, tenant),
+            Kind::Read => limits.admit(Rule::CacheReads, tenant),
+            Kind::Write => limits.admit_exactly(Rule::CacheWrites, tenant).await,
+        };
+        verdict.filter(|verdict| verdict.refusal.is_some())
+    }
+
     /// A flood of calls must not become one of rows, so the first of them stands for all.
-    async fn tells_of_excess(&self, too_many: TooMany) -> ApiError {
-        let detail = "The cache of your organization was asked for too often.";
-        let error = ApiError::new(ErrorCode::TooManyRequests, detail)
-            .with_retry_after(too_many.retry_after);
-        if too_many.is_first { self.tells_of(error).await } else { error }
+    async fn tells_of_excess(&self, verdict: Verdict) -> ApiError {
+        let error = too_many(verdict);
+        let is_first = verdict.refusal.is_some_and(|refusal| refusal.is_first);
+        if is_first { self.tells_of(error).await } else { error }
     }
 
     async fn write(

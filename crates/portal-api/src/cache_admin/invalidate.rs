@@ -6,8 +6,7 @@ use tenant_cache::{Estimate, PurgeMode, PurgeTarget, Purged};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::audited::{Call, Deed, Done};
-use super::limiter::Kind;
+use super::audited::{Call, Deed, Done, Kind};
 use super::selection::{Asked, Selection};
 use crate::auth::{Authorized, CacheWrite};
 use crate::error::ApiError;

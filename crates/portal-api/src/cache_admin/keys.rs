@@ -11,8 +11,7 @@ use tenant_cache::{KeyCursor, KeyEntry, KeyKind, RedisError};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::audited::{Call, Deed, Done};
-use super::limiter::Kind;
+use super::audited::{Call, Deed, Done, Kind};
 use super::selection::{features, find_feature};
 use crate::auth::CacheRead;
 use crate::error::{ApiError, ErrorCode, Faults};
@@ -127,9 +126,15 @@ pub(crate) async fn list_keys(
     state: web::Data<PortalState>,
     call: Call<CacheRead, KeyQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    call.run(state, DEED, |state, access, query| async move {
+    let address = call.address();
+    call.run(state, DEED, move |state, access, query| async move {
         if !state.settings.environment_is_development {
             return Err(ApiError::not_found());
+        }
+        let admitted = &state.settings.reach.admitted_to_keys;
+        if !admitted.is_empty() && !address.is_some_and(|address| admitted.contains(address)) {
+            let detail = "Your address is not on the list of those that may list keys.";
+            return Err(ApiError::new(ErrorCode::Forbidden, detail));
         }
         let (cursor_key, list) = (&state.settings.cursor_key, query.list(&access.scope));
         let after: Option<KeyCursor> = match &query.cursor {

@@ -6,9 +6,6 @@
 mod audited;
 pub(crate) mod invalidate;
 pub(crate) mod keys;
-mod limiter;
 mod selection;
 pub(crate) mod status;
 pub(crate) mod warm;
-
-pub use limiter::{Limiter, LimiterSettings};

@@ -10,8 +10,7 @@ use tenant_cache::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::audited::{Call, Deed, Done};
-use super::limiter::Kind;
+use super::audited::{Call, Deed, Done, Kind};
 use crate::auth::CacheRead;
 use crate::error::ApiError;
 use crate::extract::NoQuery;

@@ -12,8 +12,7 @@ use tenant_cache::Operation;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::audited::{Call, Deed, Done};
-use super::limiter::Kind;
+use super::audited::{Call, Deed, Done, Kind};
 use super::selection::{features, find_feature};
 use crate::auth::CacheWrite;
 use crate::error::{ApiError, ErrorCode};

@@ -9,6 +9,12 @@ use actix_web::http::header::{
 const API_POLICY: &str =
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+/// Nothing of the portal's uses what browsers offer of the device; nor may what it frames.
+const DEVICE_POLICY: &str = "accelerometer=(), autoplay=(), camera=(), display-capture=(), \
+    encrypted-media=(), fullscreen=(), geolocation=(), gyroscope=(), magnetometer=(), \
+    microphone=(), midi=(), payment=(), picture-in-picture=(), publickey-credentials-get=(), \
+    screen-wake-lock=(), sync-xhr=(), usb=(), web-share=(), xr-spatial-tracking=()";
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the headers depend on.
@@ -37,6 +43,10 @@ impl CommonHeaders {
         default(REFERRER_POLICY, "no-referrer");
         default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
         default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+        default(HeaderName::from_static("cross-origin-embedder-policy"), "require-corp");
+        default(HeaderName::from_static("permissions-policy"), DEVICE_POLICY);
+        default(HeaderName::from_static("x-permitted-cross-domain-policies"), "none");
+        default(HeaderName::from_static("x-dns-prefetch-control"), "off");
         if self.insists_on_https {
             default(STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
         }
@@ -53,8 +63,9 @@ impl CommonHeaders {
 /// Private answers depend on who asks, whatever else they depend on.
 fn vary_by_person(headers: &mut HeaderMap) {
     const WHO_ASKS: &str = "Cookie, Authorization";
-    let others = headers.get(VARY).and_then(|value| value.to_str().ok());
-    let all = others.map(|others| HeaderValue::from_str(&format!("{others}, {WHO_ASKS}")));
-    let all = all.and_then(Result::ok).unwrap_or(HeaderValue::from_static(WHO_ASKS));
-    headers.insert(VARY, all);
+    let mut all: Vec<&str> =
+        headers.get_all(VARY).filter_map(|value| value.to_str().ok()).collect();
+    all.push(WHO_ASKS);
+    let all = HeaderValue::from_str(&all.join(", "));
+    headers.insert(VARY, all.unwrap_or(HeaderValue::from_static(WHO_ASKS)));
 }

@@ -1,11 +1,15 @@
 //! The outermost layer: every request passes here once on its way in and once on its way out.
 //!
-//! It names the request, opens its span, gives it its time for Redis, turns whatever went wrong
-//! into a problem body, sets the headers that all answers share and writes the one log line of an
-//! error.
+//! It names the request, opens its span, finds the client's address, refuses what comes from places
+//! that it must not come from, gives the rest its time for Redis, turns whatever went wrong into a
+//! problem body, sets the headers that all answers share and writes the one log line of an error.
 
+mod client;
 mod cookies;
+mod gate;
 mod headers;
+mod networks;
+mod origins;
 mod outcome;
 mod request_id;
 mod span;
@@ -16,19 +20,37 @@ use std::time::Duration;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use tenant_cache::Budget;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+pub(crate) use client::Client;
 pub(crate) use headers::CommonHeaders;
-use request_id::RequestId;
+pub use networks::{InvalidNetwork, Networks};
+pub(crate) use origins::Origins;
+pub use origins::{AllowedOrigins, InvalidOrigin};
+pub(crate) use request_id::RequestId;
 
 use crate::error::RequestContext;
+use crate::limits::{Quotas, RateLimits, admit_arrival};
 use crate::metrics::HttpFigures;
 
+/// Who may reach the portal, and through whom.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// Pages of other origins that may use the API with a person's session.
+    pub allowed_origins: AllowedOrigins,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Networks,
+    /// Networks that may reach the portal at all; empty means all.
+    pub admitted: Networks,
+    /// Networks that may list the cache's keys; empty means all.
+    pub admitted_to_keys: Networks,
+}
+
 /// What the layer depends on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EdgeSettings {
     /// The headers that all answers share.
     pub(crate) headers: CommonHeaders,
@@ -37,6 +59,14 @@ pub(crate) struct EdgeSettings {
     /// Whether answers say what they waited for. It tells a stranger whether something was cached,
     /// hence in development only.
     pub(crate) shows_timing: bool,
+    /// The pages that are known; in tests of a part there are none, and nothing is checked.
+    pub(crate) origins: Option<Origins>,
+    /// Proxies whose word about addresses is believed.
+    pub(crate) proxies: Networks,
+    /// Networks that may come in; empty means all.
+    pub(crate) admitted: Networks,
+    /// How often an address may ask.
+    pub(crate) limits: Option<RateLimits>,
 }
 
 impl Default for EdgeSettings {
@@ -45,6 +75,10 @@ impl Default for EdgeSettings {
             headers: CommonHeaders::default(),
             redis_budget: Duration::from_millis(300),
             shows_timing: false,
+            origins: None,
+            proxies: Networks::default(),
+            admitted: Networks::default(),
+            limits: None,
         }
     }
 }
@@ -58,12 +92,18 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
     let id = RequestId::new();
     let settings = request
         .app_data::<web::Data<EdgeSettings>>()
-        .map_or_else(EdgeSettings::default, |data| *data.get_ref());
+        .map_or_else(|| web::Data::new(EdgeSettings::default()), Clone::clone);
+    let client = Client::find(&request, id, &settings.proxies);
+    let quotas = Quotas::default();
+    request.extensions_mut().insert(client);
+    request.extensions_mut().insert(quotas.clone());
     let budget = Budget::new(settings.redis_budget);
     let exchange = outcome::Exchange {
         context: RequestContext { request_id: Some(id.to_string()), path: Some(path_of(&request)) },
         headers: settings.headers,
         is_private: headers::is_private(request.path()),
+        quotas,
+        sharing: settings.origins.as_ref().and_then(|known| known.sharing(request.headers())),
         started,
         told_budget: settings.shows_timing.then(|| budget.clone()),
         method: request.method().clone(),
@@ -71,8 +111,23 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         figures: request.app_data::<web::Data<HttpFigures>>().cloned(),
     };
     cookies::drop_unreadable(request.headers_mut());
-    let span = span::of_request(&request, id);
-    let answer = budget.scope(next.call(request)).instrument(span.clone()).await;
+    let span = span::of_request(&request, client);
+    if let Some(answer) = gate::stop(&request, client, &settings) {
+        let _entered = span.enter();
+        let request = request.into_parts().0;
+        return Ok(exchange.conclude(ServiceResponse::new(request, answer)));
+    }
+    let whole = async {
+        if let Some(limits) = &settings.limits
+            && let Err(refusal) = admit_arrival(&request, client, limits).await
+        {
+            let request = request.into_parts().0;
+            let refusal = HttpResponse::from_error(refusal);
+            return Ok(ServiceResponse::new(request, refusal));
+        }
+        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    };
+    let answer = budget.scope(whole).instrument(span.clone()).await;
     let _entered = span.enter();
     match answer {
         Ok(response) => Ok(exchange.conclude(response)),

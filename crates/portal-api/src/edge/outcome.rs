@@ -13,8 +13,10 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::headers::CommonHeaders;
+use super::origins::Sharing;
 use super::timing;
 use crate::error::{ApiError, RequestContext, from_framework, render, status_problem};
+use crate::limits::Quotas;
 use crate::metrics::HttpFigures;
 
 /// What is remembered of a request until its answer is known.
@@ -23,6 +25,10 @@ pub(super) struct Exchange {
     pub(super) context: RequestContext,
     pub(super) headers: CommonHeaders,
     pub(super) is_private: bool,
+    /// What the limits have said so far.
+    pub(super) quotas: Quotas,
+    /// With which pages of other origins the answer is shared.
+    pub(super) sharing: Option<Sharing>,
     pub(super) started: Instant,
     /// The request's time for Redis, where the answer is to say what was spent of it.
     pub(super) told_budget: Option<Budget>,
@@ -81,6 +87,10 @@ impl Exchange {
 
     fn finish(&self, headers: &mut HeaderMap) {
         let id = self.context.request_id.as_deref().unwrap_or_default();
+        if let Some(sharing) = self.sharing.as_ref().filter(|_| self.is_private) {
+            sharing.tell(headers);
+        }
+        self.quotas.tell(headers);
         self.headers.apply(headers, self.is_private, id);
         if let Some(budget) = &self.told_budget {
             timing::tell(headers, budget.spent());

@@ -5,7 +5,7 @@ use actix_web::http::header::HeaderName;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::RequestId;
+use super::Client;
 
 /// Longest name of a request, given by a proxy, that is noted.
 const MAX_UPSTREAM_ID_BYTES: usize = 128;
@@ -14,12 +14,13 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// No query strings and no bodies: both may hold what is private to people. `tenant.id` and
 /// `user.id` are recorded by whoever verifies them, the rest when the answer is known.
-pub(super) fn of_request(request: &ServiceRequest, id: RequestId) -> Span {
+pub(super) fn of_request(request: &ServiceRequest, client: Client) -> Span {
     tracing::info_span!(
         "request",
-        request.id = %id,
+        request.id = %client.request,
         request.upstream_id = upstream_id(request),
         http.request.method = %request.method(),
+        client.address = client.address.map(tracing::field::display),
         url.path = request.path(),
         http.route = Empty,
         http.response.status_code = Empty,

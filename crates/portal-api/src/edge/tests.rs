@@ -46,6 +46,7 @@ macro_rules! portal {
                     headers: CommonHeaders { insists_on_https: true },
                     redis_budget: BUDGET,
                     shows_timing: $shows_timing,
+                    ..EdgeSettings::default()
                 }))
                 .wrap(from_fn(failing_layer))
                 .wrap(from_fn(edge))

@@ -3,6 +3,7 @@
 mod faults;
 mod keys;
 mod pasted;
+mod reach;
 mod redis;
 mod tuning;
 mod variables;
@@ -13,6 +14,7 @@ mod tests;
 use std::time::Duration;
 
 use employer_store::{DatabaseSettings, check_address};
+use portal_api::Reach;
 use portal_api::metrics::MetricsAccess;
 use sealing::KeyRing;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
@@ -48,6 +50,8 @@ pub(crate) struct Settings {
     /// Signs cookies and cursors.
     pub(crate) session_key: SecretBox<[u8; 64]>,
     pub(crate) metrics: MetricsAccess,
+    /// Who may reach the portal, and through whom.
+    pub(crate) reach: Reach,
     /// Seal what the cache keeps of sensitive values.
     pub(crate) cache_keys: Option<KeyRing>,
     pub(crate) tuning: Tuning,
@@ -97,6 +101,7 @@ impl Settings {
         let metrics = read_metrics_access(variables, strictness, faults);
         let cache_keys = keys::find_cache_keys(&Operation::ALL, variables, faults);
         let tuning = tuning?;
+        let reach = reach::read(&tuning, faults);
         let pool = |url, max_connections| pool(url, max_connections, &tuning);
         Some(Self {
             environment: environment?,
@@ -108,6 +113,7 @@ impl Settings {
             identity_provider: identity_provider?,
             session_key: session_key?,
             metrics: metrics?,
+            reach: reach?,
             cache_keys,
             tuning,
         })

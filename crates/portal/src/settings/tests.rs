@@ -212,3 +212,22 @@ fn figures_are_open_in_development_and_need_a_token_elsewhere() {
         assert!(!faults.contains(bad), "{faults}");
     }
 }
+
+#[test]
+fn lists_of_networks_and_origins_are_checked_at_the_start() {
+    let faults = faults_of([
+        ("PORTAL__HTTP__ALLOWED_ORIGINS", "https://app.example.com, *"),
+        ("PORTAL__HTTP__TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("PORTAL__HTTP__ALLOW_FROM", "office"),
+        ("PORTAL__CACHE__KEYS_ALLOW_FROM", "::1,,"),
+    ]);
+    for fault in [
+        "http.allowed_origins cannot be used: entry 2",
+        "http.trusted_proxies cannot be used: entry 1",
+        "http.allow_from cannot be used: entry 1",
+        "cache.keys_allow_from cannot be used: entry 2",
+    ] {
+        assert!(faults.contains(fault), "{faults}");
+    }
+    assert_eq!(faults.lines().count(), 5, "{faults}");
+}

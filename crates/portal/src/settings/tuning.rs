@@ -38,6 +38,9 @@ sections! {
         page_size_max: u16,
         skip_max: u32,
         idempotency_seconds: u64,
+        allowed_origins: String,
+        trusted_proxies: String,
+        allow_from: String,
     }
     /// `[session]`
     Session { idle_seconds: u64, absolute_seconds: u64, login_transaction_seconds: u64, }
@@ -81,14 +84,26 @@ sections! {
         max_concurrent_loads_degraded: usize,
         max_value_bytes: usize,
         gutter_max_bytes: usize,
-        admin_reads_per_minute: u32,
-        admin_writes_per_minute: u32,
         process_lease_ms: u64,
         process_max_bytes: usize,
         process_max_tenant_percent: u8,
         soft_load_timeout_ms: u64,
         audit_one_in: u32,
         access_log_one_in: u32,
+        keys_allow_from: String,
+    }
+    /// `[rate_limits]`
+    RateLimits {
+        enabled: bool,
+        address_per_minute: u32,
+        sign_in_per_minute: u32,
+        user_per_minute: u32,
+        api_key_per_minute: u32,
+        tenant_per_minute: u32,
+        cache_reads_per_minute: u32,
+        cache_writes_per_minute: u32,
+        sync_interval_ms: u64,
+        tracked_max: usize,
     }
     /// `[relay]`
     Relay { interval_ms: u64, min_age_ms: u64, batch: u16, }
@@ -104,6 +119,7 @@ sections! {
         database: Database,
         redis: Redis,
         cache: Cache,
+        rate_limits: RateLimits,
         relay: Relay,
         jobs: Jobs,
         telemetry: Telemetry,

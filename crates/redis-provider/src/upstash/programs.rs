@@ -50,6 +50,7 @@ pub(super) struct Programs {
     advance_stamp: Program,
     advance_stamp_softly: Program,
     delete_if_equals: Program,
+    charge: Program,
     /// `AdvanceStamp` with the stamp after its time to live.
     advance_stamp_last: String,
     /// The same of `AdvanceStampSoftly`.
@@ -64,6 +65,7 @@ impl Programs {
             advance_stamp: Program::new(Script::AdvanceStamp),
             advance_stamp_softly: Program::new(Script::AdvanceStampSoftly),
             delete_if_equals: Program::new(Script::DeleteIfEquals),
+            charge: Program::new(Script::Charge),
             advance_stamp_last: stamp_last(Script::AdvanceStamp),
             advance_stamp_softly_last: stamp_last(Script::AdvanceStampSoftly),
             set_value_last: format!("{LOCK_KEYS_ONLY}{SET_VALUE_LAST}"),
@@ -75,6 +77,7 @@ impl Programs {
             Script::AdvanceStamp => &self.advance_stamp,
             Script::AdvanceStampSoftly => &self.advance_stamp_softly,
             Script::DeleteIfEquals => &self.delete_if_equals,
+            Script::Charge => &self.charge,
         }
     }
 
@@ -83,7 +86,7 @@ impl Programs {
         match script {
             Script::AdvanceStamp => Some(&self.advance_stamp_last),
             Script::AdvanceStampSoftly => Some(&self.advance_stamp_softly_last),
-            Script::DeleteIfEquals => None,
+            Script::DeleteIfEquals | Script::Charge => None,
         }
     }
 }

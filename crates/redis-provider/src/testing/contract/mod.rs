@@ -66,6 +66,7 @@ pub async fn run_all(provider: Arc<dyn RedisProvider>, clock: TimeControl) {
     run("stamps", scripts::stamps_as_the_twin(&bench)).await;
     run("stamps expire", scripts::stamps_expire(&bench)).await;
     run("deletion of an expected value", scripts::deletes_as_the_twin(&bench)).await;
+    run("charges of an account", scripts::charges_as_the_twin(&bench)).await;
     run("messages", messages::delivers(&bench)).await;
     run("topics", messages::keeps_topics_apart(&bench)).await;
     run("pipelines", pipelines::mixed(&bench)).await;

@@ -98,3 +98,22 @@ pub(super) async fn deletes_as_the_twin(bench: &Bench) {
     })
     .await;
 }
+
+/// Times lie so far apart that no key goes by itself meanwhile.
+pub(super) async fn charges_as_the_twin(bench: &Bench) {
+    const SECOND: u64 = 1_000_000;
+    let start = 1_760_000_000 * SECOND;
+    compare(bench, Script::Charge, 4, |random, _| {
+        let now = start + random.random_range(0..900) * SECOND + random.random_range(0..SECOND);
+        let charge = [0, 1_000 * SECOND, 1_300 * SECOND + 1][random.random_range(0..3)];
+        let most = [2_000 * SECOND, 4_000 * SECOND + 7][random.random_range(0..2)];
+        let stands = random.random_range(0..2_u8);
+        vec![
+            Bytes::from(now.to_string()),
+            Bytes::from(charge.to_string()),
+            Bytes::from(most.to_string()),
+            Bytes::from(stands.to_string()),
+        ]
+    })
+    .await;
+}

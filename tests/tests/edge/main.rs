@@ -1,0 +1,12 @@
+//! What every request passes first: addresses, origins, headers, limits, the trail.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod addresses;
+mod headers;
+mod limits;
+mod origins;

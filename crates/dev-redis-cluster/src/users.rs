@@ -79,7 +79,7 @@ const REFUSED_BY_ELASTICACHE: &str = "-acl|setuser -acl|load -acl|save -acl|delu
 
 /// What the portal's adapter sends, and nothing else: data, notices, setting up a connection,
 /// looking at the cluster.
-const LEAST: &str = "+get +set +unlink +pexpire +exists +incrby +eval +scan \
+const LEAST: &str = "+get +mget +set +unlink +pexpire +exists +incrby +eval +scan \
     +publish +subscribe +unsubscribe \
     +hello +auth +ping +info +client|id \
     +cluster|slots +asking +readonly";

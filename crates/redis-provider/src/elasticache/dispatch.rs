@@ -44,6 +44,8 @@ enum Wait {
 enum Next {
     Done(Result<Value, RedisError>),
     To(Target),
+    /// Neither of two nodes has all of its keys now.
+    Apart,
 }
 
 impl Router {
@@ -53,21 +55,30 @@ impl Router {
         let node = self.owner(request.slot())?;
         let answer = node.send(request, deadline).await;
         let mut target = Target { node, is_asking: false, wait: Wait::Nothing };
-        let mut next = self.next(answer, target);
+        let mut next = self.next(&request, answer, target);
         for _ in 0..MOST_HOPS {
             target = match next {
                 Next::Done(answer) => return answer,
+                Next::Apart => return Box::pin(self.run_apart(request)).await,
                 Next::To(target) => target,
             };
             // It happens rarely; no other call should carry its state along.
             let mut answers = Box::pin(target.send(&[request], deadline)).await;
             let missing = || Err(too_few().into());
-            next = self.next(answers.pop().unwrap_or_else(missing), target);
+            next = self.next(&request, answers.pop().unwrap_or_else(missing), target);
         }
         match next {
             Next::Done(answer) => answer,
+            Next::Apart => Box::pin(self.run_apart(request)).await,
             Next::To(_) => Err(too_many_hops()),
         }
+    }
+
+    /// Runs a command over several keys as one for each; answers as that command does.
+    async fn run_apart(&self, request: Request<'_>) -> Result<Value, RedisError> {
+        let requests = request.apart().unwrap_or_default();
+        let answers = self.run_all(&requests).await;
+        answers.into_iter().collect::<Result<_, _>>().map(Value::Array)
     }
 
     /// Runs commands, each answered for itself: one round trip to each of the nodes concerned, at
@@ -108,13 +119,16 @@ impl Router {
             given.resize_with(batch.requests.len(), || Err(too_few().into()));
             let commands = batch.positions.into_iter().zip(batch.requests);
             for ((position, request), answer) in commands.zip(given) {
-                match self.next(answer, batch.target.clone()) {
-                    Next::To(target) => redirected.push((position, request, target)),
-                    Next::Done(answer) => {
-                        if let Some(place) = answers.get_mut(position) {
-                            *place = Some(answer);
-                        }
+                let answer = match self.next(&request, answer, batch.target.clone()) {
+                    Next::Done(answer) => answer,
+                    Next::Apart => Box::pin(self.run_apart(request)).await,
+                    Next::To(target) => {
+                        redirected.push((position, request, target));
+                        continue;
                     }
+                };
+                if let Some(place) = answers.get_mut(position) {
+                    *place = Some(answer);
                 }
             }
         }
@@ -126,7 +140,7 @@ impl Router {
         batches
     }
 
-    fn next(&self, answer: Result<Value, Failure>, from: Target) -> Next {
+    fn next(&self, request: &Request<'_>, answer: Result<Value, Failure>, from: Target) -> Next {
         let wait = if from.wait == Wait::Nothing { Wait::Connection } else { Wait::Moment };
         let to = |node, is_asking| Next::To(Target { node, is_asking, wait });
         match answer {
@@ -134,6 +148,7 @@ impl Router {
             Err(Failure::Error(error)) => Next::Done(Err(error)),
             Err(Failure::Moved(redirect)) => to(self.moved(&redirect, &from.node), false),
             Err(Failure::Ask(redirect)) => to(self.asked(&redirect, &from.node), true),
+            Err(Failure::TryAgain) if matches!(request, Request::GetTogether(_)) => Next::Apart,
             Err(Failure::TryAgain) => Next::To(Target { wait: Wait::Moment, ..from }),
         }
     }

@@ -8,16 +8,16 @@
 //! refresh    keeps that map fresh                 view        one moment's knowledge
 //! node       a server: one or more links          scan        a walk over all shards
 //! link       a connection, kept up for ever       subscription   messages, and when some are lost
+//! together   keys that one command reads          batch          from many answers to one
 //! ```
 //!
 //! The client library is used for single connections only; which node a command goes to is
 //! decided here. Its own cluster mode stops all shards when one node dies, and sends commands
 //! again of which nobody knows whether they were executed.
 //!
-//! Several keys are several single-key commands in one pipeline for each node. There is a second
-//! reason not to use `MGET`: the client library takes an array of three or four whose first
-//! element reads `subscribe` for news of a subscription, swallows it, and from then on gives every
-//! caller the answer to somebody else's command.
+//! Keys of one slot are read by one command, `MGET`; keys of several by one for each slot, in one
+//! pipeline for each node. The client library takes some arrays for news of a subscription, see
+//! `request`; such a length is never asked for.
 
 mod batch;
 mod connection;
@@ -36,6 +36,7 @@ mod scan;
 mod settings;
 mod subscription;
 mod tls;
+mod together;
 mod topology;
 mod values;
 mod view;
@@ -214,8 +215,19 @@ impl RedisProvider for ElastiCacheProvider {
 
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Bytes>>, RedisError> {
         limits::check_keys(keys)?;
-        let requests: Vec<_> = keys.iter().map(|key| Request::Get(key)).collect();
-        self.run_all(&requests).await.into_iter().map(|reply| value(reply?)).collect()
+        // What is read most: a value with its generations.
+        if together::are_one_slot(keys) {
+            let answer = self.router.run(Request::GetTogether(keys)).await?;
+            return values::many(answer, keys.len());
+        }
+        let groups = together::by_slot(keys);
+        let requests: Vec<_> = groups.iter().map(together::Group::request).collect();
+        let answers = self.router.run_all(&requests).await;
+        let mut found = vec![None; keys.len()];
+        for (group, answer) in groups.iter().zip(answers) {
+            group.fill(&mut found, answer?)?;
+        }
+        Ok(found)
     }
 
     async fn set(&self, key: &str, value: Bytes, options: SetOptions) -> Result<bool, RedisError> {

@@ -13,10 +13,20 @@ use crate::error::RedisError;
 use crate::limits::ttl_millis;
 use crate::port::{Command, Condition, Expiry, Reply, Script, ScriptReply, SetOptions};
 
-/// A command over a single key.
+/// Most keys that one command reads: other callers of the server wait while it is answered.
+pub(super) const MOST_KEYS: usize = 128;
+
+/// The library takes an array of three to five elements for news of a subscription where it begins
+/// with one of a few words, which anybody may have stored, and drops it; the next caller on that
+/// connection would be given the answer to somebody else's question.
+const MISTAKABLE: std::ops::RangeInclusive<usize> = 3..=5;
+
+/// A command over keys of one slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Request<'a> {
     Get(&'a str),
+    /// Two keys and more, [`MOST_KEYS`] at most.
+    GetTogether(&'a [&'a str]),
     Set(&'a str, &'a Bytes, SetOptions),
     Unlink(&'a str),
     Expire(&'a str, Duration),
@@ -49,20 +59,32 @@ impl<'a> Request<'a> {
 
     pub(super) const fn access(&self) -> Access {
         match self {
-            Self::Get(_) => Access::Read,
+            Self::Get(_) | Self::GetTogether(_) => Access::Read,
             _ => Access::Write,
         }
     }
 
-    /// The slot of its key.
+    /// The slot of its keys.
     pub(super) fn slot(&self) -> u16 {
-        let (Self::Get(key)
-        | Self::Set(key, ..)
-        | Self::Unlink(key)
-        | Self::Expire(key, _)
-        | Self::Script(_, key, _)
-        | Self::Increment(key, ..)) = self;
+        let key = match self {
+            Self::Get(key)
+            | Self::Set(key, ..)
+            | Self::Unlink(key)
+            | Self::Expire(key, _)
+            | Self::Script(_, key, _)
+            | Self::Increment(key, ..) => key,
+            Self::GetTogether(keys) => keys.first().copied().unwrap_or_default(),
+        };
         redis_keyslot(key.as_bytes())
+    }
+
+    /// The same, key by key, where it is more than one: while a slot moves to another node, neither
+    /// node has them all.
+    pub(super) fn apart(self) -> Option<Vec<Self>> {
+        match self {
+            Self::GetTogether(keys) => Some(keys.iter().map(|key| Self::Get(key)).collect()),
+            _ => None,
+        }
     }
 
     /// Sends it by a client, or puts it in a pipeline.
@@ -72,6 +94,10 @@ impl<'a> Request<'a> {
     pub(super) async fn send<C: KeysInterface>(self, client: &C) -> FredResult<Value> {
         match self {
             Self::Get(key) => Box::pin(client.get(key)).await,
+            Self::GetTogether(keys) => {
+                let keys: Vec<&str> = padded(keys).collect();
+                Box::pin(client.mget(keys)).await
+            }
             Self::Set(key, value, options) => {
                 let (expiry, existence) = translate(options);
                 Box::pin(client.set(key, value.clone(), expiry, existence, false)).await
@@ -92,6 +118,8 @@ impl<'a> Request<'a> {
     pub(super) fn reply(self, answer: Value) -> Result<Reply, RedisError> {
         match self {
             Self::Get(_) => values::optional_bytes(answer, "GET").map(Reply::Value),
+            // Its answers are taken apart by whoever asks for several.
+            Self::GetTogether(_) => Err(values::unexpected(&answer, "a command of one answer")),
             Self::Set(..) => values::is_written(&answer).map(Reply::Applied),
             Self::Unlink(_) => values::flag(&answer, "UNLINK").map(Reply::Applied),
             Self::Expire(..) => values::flag(&answer, "PEXPIRE").map(Reply::Applied),
@@ -102,6 +130,13 @@ impl<'a> Request<'a> {
             }
         }
     }
+}
+
+/// The keys, the last of them again and again where the answer would be of a mistakable length.
+fn padded<'a>(keys: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+    let wanted = if MISTAKABLE.contains(&keys.len()) { MISTAKABLE.end() + 1 } else { keys.len() };
+    let again = keys.last().into_iter().cycle().take(wanted - keys.len());
+    keys.iter().chain(again).copied()
 }
 
 /// Runs a script over one key, always by its text: half a kilobyte, but never a second attempt,
@@ -148,6 +183,19 @@ mod tests {
         fn slots_are_those_of_the_servers(key in "[{}a-z\u{e9}]{1,12}") {
             let expected = dev_redis_cluster::slot_of_key(key.as_bytes());
             prop_assert_eq!(Request::Get(&key).slot(), expected);
+        }
+    }
+
+    #[test]
+    fn no_answer_is_of_a_length_that_is_taken_for_news() {
+        for count in 2..=MOST_KEYS {
+            let keys: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            let sent: Vec<&str> = padded(&keys).collect();
+            assert!(!(3..=5).contains(&sent.len()), "{count}");
+            assert_eq!(sent.get(..count), Some(&*keys));
+            assert!(sent.iter().skip(count).all(|key| Some(key) == keys.last()));
+            assert!(sent.len() == count || sent.len() == 6, "{count}");
         }
     }
 

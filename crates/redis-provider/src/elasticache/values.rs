@@ -6,7 +6,7 @@ use fred::types::Value;
 use crate::error::RedisError;
 use crate::port::ScriptReply;
 
-fn unexpected(value: &Value, command: &'static str) -> RedisError {
+pub(super) fn unexpected(value: &Value, command: &'static str) -> RedisError {
     // The kind only: the value may be somebody's data.
     RedisError::Protocol(format!("{} as the answer of {command}", value.kind()))
 }
@@ -23,6 +23,15 @@ pub(super) fn optional_bytes(
         Value::Queued => Ok(Some(Bytes::from_static(b"QUEUED"))),
         other => Err(unexpected(&other, command)),
     }
+}
+
+/// An array of so many values, or of more where the last was asked for again.
+pub(super) fn many(answer: Value, wanted: usize) -> Result<Vec<Option<Bytes>>, RedisError> {
+    let Value::Array(answers) = answer else { return Err(unexpected(&answer, "MGET")) };
+    if answers.len() < wanted {
+        return Err(RedisError::Protocol("too few answers of MGET".to_owned()));
+    }
+    answers.into_iter().take(wanted).map(|answer| optional_bytes(answer, "MGET")).collect()
 }
 
 pub(super) fn integer(value: &Value, command: &'static str) -> Result<i64, RedisError> {

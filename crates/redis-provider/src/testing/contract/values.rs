@@ -80,16 +80,24 @@ pub(super) async fn words_of_subscriptions(bench: &Bench) {
         "ssubscribe",
         "invalidate",
     ];
-    for word in words {
-        let keys = ["a", "b", "c", "d", "e"].map(|name| format!("{prefix}{word}:{name}"));
-        for key in &keys {
-            bench.put(key, word.as_bytes()).await;
+    for (word, first) in words.into_iter().flat_map(|word| [(word, word), (word, "pubsub")]) {
+        // Keys of one slot, so that one command may read them.
+        let tag = format!("{{{prefix}{first}{word}}}");
+        let keys: Vec<String> = (1..=9).map(|number| format!("{tag}:{number}")).collect();
+        let values: Vec<&str> =
+            std::iter::once(first).chain(std::iter::repeat_n(word, 8)).collect();
+        for (key, value) in keys.iter().zip(&values) {
+            bench.put(key, value.as_bytes()).await;
         }
         for count in 1..=keys.len() {
             let asked: Vec<&str> = keys.iter().take(count).map(String::as_str).collect();
             let answers = bench.provider.get_many(&asked).await;
-            let expected = vec![Some(Bytes::from_static(word.as_bytes())); count];
-            assert_eq!(answers, Ok(expected), "{count} times {word}");
+            let expected: Vec<Option<Bytes>> = values
+                .iter()
+                .take(count)
+                .map(|value| Some(Bytes::copy_from_slice(value.as_bytes())))
+                .collect();
+            assert_eq!(answers, Ok(expected), "{count} times {word} after {first}");
         }
         assert_eq!(bench.get("contract:no-such-key").await, None, "answers are out of step");
     }

@@ -16,6 +16,9 @@ use uuid::Uuid;
 use crate::ids::OrgId;
 use crate::scope::TenantScope;
 
+/// What every key of a tenant begins with, in front of its organization.
+const PREFIX: &str = "tenant:{";
+
 /// Longest key in bytes; a longer identifier is replaced by its SHA-256.
 const MAX_KEY_BYTES: usize = 250;
 
@@ -99,6 +102,14 @@ impl TenantKey {
     /// The operation within the feature, the first part of the identifier.
     pub fn operation(&self) -> &'static str {
         self.operation
+    }
+
+    /// Whether it is a key of this organization's tenant.
+    #[inline]
+    pub fn is_of(&self, org: &OrgId) -> bool {
+        let rest = self.text.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix(org.as_str()));
+        // An organization's id holds no colon, so a longer one does not pass for this one.
+        rest.is_some_and(|rest| rest.starts_with(':'))
     }
 }
 
@@ -217,7 +228,7 @@ pub const fn platform_generation_key() -> &'static str {
 }
 
 fn feature_prefix(org: &OrgId, feature: Feature) -> String {
-    format!("tenant:{{{org}:{feature}}}:")
+    format!("{PREFIX}{org}:{feature}}}:")
 }
 
 fn encode(text: &str) -> String {
@@ -315,6 +326,10 @@ mod tests {
         fn tenants_never_meet(a in "org_[A-Za-z0-9]{1,64}", b in "org_[A-Za-z0-9]{1,64}", text in any::<String>()) {
             let parts = [Part::Optional(Some(text))];
             prop_assert_eq!(a == b, key_of(&a, &parts) == key_of(&b, &parts));
+            let (key, longer) = (key_of(&a, &parts), format!("{a}x"));
+            prop_assert!(key.is_of(&a.parse().unwrap()));
+            prop_assert_eq!(key.is_of(&b.parse().unwrap()), a == b);
+            prop_assert!(!key_of(&longer, &parts).is_of(&a.parse().unwrap()));
         }
     }
 

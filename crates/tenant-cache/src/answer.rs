@@ -1,6 +1,7 @@
 //! What loaders return and callers get.
 
 use std::error::Error;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,19 +57,35 @@ impl Outcome {
     }
 }
 
-/// An answer as it goes to the caller.
+/// What an answer says, in the forms in which callers take it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CachedAnswer {
+pub struct Content {
     /// The value as JSON.
     pub body: Bytes,
     /// The same bytes compressed with gzip; absent where that would not save enough or may not be.
     pub gzip: Option<Bytes>,
     /// A strong entity tag of the body, with its quotes.
     pub etag: Arc<str>,
+}
+
+/// An answer as it goes to the caller; it reads as its [`Content`], which all who are given the
+/// same value share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedAnswer {
+    /// What it says.
+    pub content: Arc<Content>,
     /// Where the answer came from.
     pub outcome: Outcome,
     /// Time since it was loaded.
     pub age: Duration,
+}
+
+impl Deref for CachedAnswer {
+    type Target = Content;
+
+    fn deref(&self) -> &Content {
+        &self.content
+    }
 }
 
 /// Why there is no answer.

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use tenancy::{OrgId, TenantKey, TenantScope};
 use tokio::time::Instant;
 
-use crate::answer::{CachedAnswer, Outcome};
+use crate::answer::{CachedAnswer, Content, Outcome};
 use crate::cache::{Inner, TenantCache};
 use crate::coherence::{Bond, Cell, Moment, Stamp};
-use crate::envelope::{Content, Envelope, Place};
+use crate::envelope::{Envelope, Place};
 use crate::freshness;
 use crate::shelves::Weighed;
 use crate::statistics::Counters;
@@ -24,25 +24,18 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// What allocators add to an allocation, and a count of references with its neighbours.
 const ALLOCATION_BYTES: usize = 32;
 
-/// A value as hits are answered with it: what they clone is counted for the threads of one core.
+/// A value as hits are answered with it: what they clone is counted for the threads of one core,
+/// and all else is only read.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    facts: Arc<Facts>,
-    content: Content,
-    etag: Arc<str>,
-    pub(crate) envelope: Arc<Envelope>,
-}
-
-/// What it takes to know, without asking anybody, that a value is right. Hits only read it.
-#[derive(Debug)]
-struct Facts {
-    org: OrgId,
-    bonds: Box<[Bond]>,
+    bonds: Arc<[Bond]>,
     /// From then on somebody should think of loading it anew.
     aging_from: Moment,
     /// When it was made, for its age.
     since: Moment,
     counters: Arc<Counters>,
+    content: Arc<Content>,
+    pub(crate) envelope: Arc<Envelope>,
 }
 
 /// What a twin's bytes own, so that the count of references to them is on cache lines of its own:
@@ -63,31 +56,41 @@ pub(crate) fn apart(bytes: &Bytes) -> Bytes {
 
 impl Weighed for Kept {
     fn weight(&self) -> usize {
-        let Envelope { content, etag, generations, .. } = &*self.envelope;
-        let bodies = content.identity.len() + content.gzip.as_ref().map_or(0, Bytes::len);
-        let Facts { bonds, org, .. } = &*self.facts;
+        let Content { body, gzip, etag } = &*self.envelope.content;
         size_of::<Self>()
-            + size_of::<Facts>()
             + size_of::<Envelope>()
-            + bodies
+            + size_of::<Content>()
+            + body.len()
+            + gzip.as_ref().map_or(0, Bytes::len)
             + etag.len()
-            + size_of_val(&**bonds)
-            + generations.len() * size_of::<Stamp>()
-            + org.as_str().len()
+            + size_of_val(&*self.bonds)
+            + self.envelope.generations.len() * size_of::<Stamp>()
     }
 
     fn twin(value: &Arc<Self>) -> Arc<Self> {
-        let Self { facts, content, etag, envelope } = &**value;
+        let Self { bonds, aging_from, since, counters, content, envelope } = &**value;
+        let Content { body, gzip, etag } = &**content;
         let content =
-            Content { identity: apart(&content.identity), gzip: content.gzip.as_ref().map(apart) };
-        let (facts, envelope) = (Arc::clone(facts), Arc::clone(envelope));
-        Arc::new(Self { facts, content, etag: Arc::from(&**etag), envelope })
+            Content { body: apart(body), gzip: gzip.as_ref().map(apart), etag: Arc::from(&**etag) };
+        Arc::new(Self {
+            bonds: Arc::clone(bonds),
+            aging_from: *aging_from,
+            since: *since,
+            counters: Arc::clone(counters),
+            content: Arc::new(content),
+            envelope: Arc::clone(envelope),
+        })
     }
 
     fn twin_weight(&self) -> usize {
         // The count stands on lines of its own in front of what is owned.
-        let owners = 1 + usize::from(self.content.gzip.is_some());
-        owners * 2 * size_of::<Apart>() + size_of::<Self>() + self.etag.len() + 2 * ALLOCATION_BYTES
+        let Content { gzip, etag, .. } = &*self.content;
+        let owners = 1 + usize::from(gzip.is_some());
+        owners * 2 * size_of::<Apart>()
+            + size_of::<Self>()
+            + size_of::<Content>()
+            + etag.len()
+            + 3 * ALLOCATION_BYTES
     }
 }
 
@@ -96,33 +99,38 @@ impl TenantCache {
     /// generations are leased and the ones it was made under, and its time is not over. Takes no
     /// lock that other readers wait for, and allocates nothing.
     pub fn cached(&self, scope: &TenantScope, key: &TenantKey) -> Option<CachedAnswer> {
-        let Inner { shelves, coherence, .. } = &**self.shared();
-        let now = coherence.cells.now();
-        shelves
-            .with(key, |kept| {
-                let Facts { org, bonds, aging_from, since, counters } = &*kept.facts;
-                let is_good =
-                    *org == *scope.org() && now < *aging_from && coherence.cells.holds(bonds, now);
-                is_good.then(|| {
-                    counters.hit_in_process();
-                    let age = Duration::from_nanos(now.nanos().saturating_sub(since.nanos()));
-                    answer(&kept.content, &kept.etag, Outcome::Hit, age)
-                })
-            })
-            .flatten()
+        self.look_in_process(scope.org(), key, Counters::hit_in_process)
     }
 
     /// The same for whoever is no reader: it is counted as nobody's hit.
     pub(crate) fn peek(&self, place: &Place<'_>) -> Option<CachedAnswer> {
+        self.look_in_process(place.org, place.key, |_| ())
+    }
+
+    #[inline]
+    fn look_in_process(
+        &self,
+        org: &OrgId,
+        key: &TenantKey,
+        count: impl FnOnce(&Counters),
+    ) -> Option<CachedAnswer> {
         let Inner { shelves, coherence, .. } = &**self.shared();
+        // What is kept under a key is of the tenant whose key it is.
+        if !key.is_of(org) {
+            return None;
+        }
         let now = coherence.cells.now();
-        let kept = shelves.get(place.key)?;
-        let Facts { org, bonds, aging_from, since, .. } = &*kept.facts;
-        let is_good = *org == *place.org && now < *aging_from && coherence.cells.holds(bonds, now);
-        is_good.then(|| {
-            let age = Duration::from_nanos(now.nanos().saturating_sub(since.nanos()));
-            answer(&kept.content, &kept.etag, Outcome::Hit, age)
-        })
+        shelves
+            .with(key, |kept| {
+                let Kept { bonds, aging_from, since, counters, content, .. } = &**kept;
+                let is_good = now < *aging_from && coherence.cells.holds(bonds, now);
+                is_good.then(|| {
+                    count(counters);
+                    let age = Duration::from_nanos(now.nanos().saturating_sub(since.nanos()));
+                    CachedAnswer { content: Arc::clone(content), outcome: Outcome::Hit, age }
+                })
+            })
+            .flatten()
     }
 
     /// Drops, every few seconds, what is over: its room is for others.
@@ -147,8 +155,7 @@ impl TenantCache {
     /// What is kept of a key, as far as it is not known to be wrong.
     pub(crate) fn kept(&self, place: &Place<'_>) -> Option<Arc<Kept>> {
         let kept = self.shared().shelves.get(place.key)?;
-        let Facts { org, bonds, .. } = &*kept.facts;
-        (*org == *place.org && bonds.iter().all(Bond::may_hold)).then_some(kept)
+        (place.key.is_of(place.org) && kept.bonds.iter().all(Bond::may_hold)).then_some(kept)
     }
 
     /// Keeps a value whose generations have been seen to be in force; their cells are in the same
@@ -160,7 +167,10 @@ impl TenantCache {
         cells: &[Arc<Cell>],
     ) {
         let Inner { shelves, coherence, statistics, clock, .. } = &**self.shared();
-        if !place.operation.policy().class.is_kept_in_process() || envelope.is_nothing() {
+        let is_kept = place.operation.policy().class.is_kept_in_process()
+            && place.key.is_of(place.org)
+            && !envelope.is_nothing();
+        if !is_kept {
             return;
         }
         let sealed: Vec<(Arc<Cell>, Stamp)> =
@@ -172,15 +182,14 @@ impl TenantCache {
         let (now, instant) = (coherence.cells.now(), clock.now());
         let left = freshness::until_aging(&envelope, instant);
         let age = freshness::age(&envelope, instant);
-        let facts = Arc::new(Facts {
-            org: place.org.clone(),
-            bonds,
+        let kept = Kept {
+            bonds: bonds.into(),
             aging_from: now.after(left),
             since: now.before(age),
             counters: statistics.counters(place.org, place.operation),
-        });
-        let (content, etag) = (envelope.content.clone(), Arc::clone(&envelope.etag));
-        let kept = Kept { facts, content, etag, envelope };
+            content: Arc::clone(&envelope.content),
+            envelope,
+        };
         shelves.put(place.org, place.key, Arc::new(kept));
         self.look_after();
     }
@@ -188,15 +197,5 @@ impl TenantCache {
 
 /// An envelope's answer.
 pub(crate) fn answer_of(envelope: &Envelope, outcome: Outcome, age: Duration) -> CachedAnswer {
-    answer(&envelope.content, &envelope.etag, outcome, age)
-}
-
-fn answer(content: &Content, etag: &Arc<str>, outcome: Outcome, age: Duration) -> CachedAnswer {
-    CachedAnswer {
-        body: content.identity.clone(),
-        gzip: content.gzip.clone(),
-        etag: Arc::clone(etag),
-        outcome,
-        age,
-    }
+    CachedAnswer { content: Arc::clone(&envelope.content), outcome, age }
 }

@@ -79,7 +79,7 @@ mod turned_back;
 
 pub use admin::keys::{KeyCursor, KeyEntry, KeyKind, KeyPage};
 pub use admin::{CacheStatus, Dropped, Estimate, PurgeMode, Purged};
-pub use answer::{CacheError, CachedAnswer, Loaded, Outcome};
+pub use answer::{CacheError, CachedAnswer, Content, Loaded, Outcome};
 pub use batch::BatchKey;
 pub use cache::TenantCache;
 pub use envelope::{RefusedValues, SealingKeyMissing};

@@ -12,10 +12,10 @@ use tenancy::TenantScope;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::answer::{CachedAnswer, Loaded, Outcome, entity_tag};
+use crate::answer::{CachedAnswer, Content, Loaded, Outcome};
 use crate::cache::{Inner, TenantCache};
 use crate::coherence::Cell;
-use crate::envelope::{Codec, Content, EncodeError, Envelope, Place};
+use crate::envelope::{Codec, EncodeError, Envelope, Place};
 use crate::flight::{Basis, FlightError, Pilot};
 use crate::freshness;
 use crate::kept::answer_of;
@@ -173,10 +173,8 @@ impl TenantCache {
             Basis::Unknown { .. } => Outcome::Bypass,
         };
         let body = serde_json::to_vec(&loaded.value).map_err(|_| FlightError::Unserializable)?;
-        let etag = entity_tag(&body);
-        let packed = self.shared().codec.pack(job.operation, body.into()).await;
-        let Content { identity, gzip } = packed;
-        let answer = CachedAnswer { body: identity, gzip, etag, outcome, age: Duration::ZERO };
+        let content = Arc::new(self.shared().codec.pack(job.operation, body.into()).await);
+        let answer = CachedAnswer { content, outcome, age: Duration::ZERO };
         Ok(Fresh { answer: Some(answer), not_after: loaded.not_after, run })
     }
 
@@ -273,15 +271,13 @@ fn envelope(
         Basis::Generations(generations) => generations.clone(),
         Basis::Unknown { .. } => Vec::new(),
     };
-    let (etag, content) = match &fresh.answer {
-        Some(CachedAnswer { body, gzip, etag, .. }) => {
-            (Arc::clone(etag), Content { identity: body.clone(), gzip: gzip.clone() })
-        }
-        None => (Arc::from(""), Content { identity: Bytes::new(), gzip: None }),
+    let content = match &fresh.answer {
+        Some(answer) => Arc::clone(&answer.content),
+        None => Arc::new(Content { body: Bytes::new(), gzip: None, etag: Arc::from("") }),
     };
     let load_cost = fresh.run.cost;
     let envelope =
-        Envelope { generations, created_at, expires_at, stale_until, load_cost, etag, content };
+        Envelope { generations, created_at, expires_at, stale_until, load_cost, content };
     Some((envelope, lifetime))
 }
 

@@ -8,8 +8,8 @@ use futures_util::FutureExt as _;
 use tenancy::{OrgId, TenantKey};
 use time::OffsetDateTime;
 
-use crate::answer::entity_tag;
-use crate::envelope::{Codec, Content, Envelope, Place};
+use crate::answer::{Content, entity_tag};
+use crate::envelope::{Codec, Envelope, Place};
 use crate::registry::Operation;
 use crate::settings::CacheSettings;
 
@@ -89,8 +89,7 @@ impl Forms {
             expires_at: now,
             stale_until: now,
             load_cost: Duration::ZERO,
-            etag: entity_tag(&body),
-            content: Content { identity: body, gzip },
+            content: Arc::new(Content { etag: entity_tag(&body), body, gzip }),
         };
         self.codec.encode(&self.place(), &envelope).ok()
     }
@@ -98,7 +97,7 @@ impl Forms {
     /// The body of a stored form, and the compressed one.
     pub fn read(&self, stored: Bytes) -> Option<(Bytes, Option<Bytes>)> {
         let content = self.codec.decode(&self.place(), stored).ok()?.envelope.content;
-        Some((content.identity, content.gzip))
+        Some((content.body.clone(), content.gzip.clone()))
     }
 
     fn place(&self) -> Place<'_> {

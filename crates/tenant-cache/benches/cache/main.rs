@@ -23,14 +23,27 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 async fn main() -> Outcome<()> {
     let cores = std::thread::available_parallelism()?;
     println!("{cores} cores; load averages at the start: {}", load_averages());
-    match variable("PORTAL_BENCH_REDIS") {
-        Some(address) => provider::run(&address).await?,
-        None => println!("\nReads from the provider: not run; `cargo xtask bench cache` does"),
+    if is_wanted("provider") {
+        match variable("PORTAL_BENCH_REDIS") {
+            Some(address) => provider::run(&address).await?,
+            None => println!("\nReads from the provider: not run; `cargo xtask bench cache` does"),
+        }
     }
-    forms::run()?;
-    hits::run().await?;
+    if is_wanted("forms") {
+        forms::run()?;
+    }
+    if is_wanted("hits") {
+        hits::run().await?;
+    }
     println!("\nload averages at the end: {}", load_averages());
     Ok(())
+}
+
+/// Whether tables of this kind are to be made: those that are named as arguments, or all.
+fn is_wanted(kind: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let first = named.next();
+    first.as_deref().is_none_or(|first| first == kind) || named.any(|other| other == kind)
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -86,7 +86,7 @@ impl Asked {
         let load =
             move || async move { Ok::<_, Infallible>(Some(Loaded::new(text(number, bytes)))) };
         let answer = cache.get_or_load(scope, OPERATION, key.clone(), entities, load).await?;
-        Ok(answer.ok_or("there is no answer")?.body)
+        Ok(answer.ok_or("there is no answer")?.body.clone())
     }
 
     /// Where the generation of the job lives.

@@ -270,14 +270,21 @@ impl Cells {
 
     /// Whether the value with these bonds is current, for all that this process may rely on.
     pub(crate) fn holds(&self, bonds: &[Bond], now: Moment) -> bool {
+        let cleared_at = self.cleared_at.load(Ordering::SeqCst);
         // In this order: who sees the lease of a later stamp sees the later version.
-        bonds.iter().all(|bond| self.is_leased(&bond.cell, now) && bond.may_hold())
+        bonds
+            .iter()
+            .all(|bond| self.is_leased_since(&bond.cell, cleared_at, now) && bond.may_hold())
     }
 
     fn is_leased(&self, cell: &Cell, now: Moment) -> bool {
+        self.is_leased_since(cell, self.cleared_at.load(Ordering::SeqCst), now)
+    }
+
+    #[inline]
+    fn is_leased_since(&self, cell: &Cell, cleared_at: u64, now: Moment) -> bool {
         let from = cell.leased_from.load(Ordering::SeqCst);
-        from > self.cleared_at.load(Ordering::SeqCst)
-            && now.nanos().saturating_sub(from) < self.lease
+        from > cleared_at && now.nanos().saturating_sub(from) < self.lease
     }
 
     fn forget_unused(&self, table: &mut Table) {

@@ -36,6 +36,8 @@ impl Moment {
     }
 }
 
+/// Without 128-bit numbers, for it is done at each hit; 584 years are the most.
 fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    let seconds = time.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(u64::from(time.subsec_nanos()))
 }

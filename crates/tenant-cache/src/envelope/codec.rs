@@ -8,7 +8,8 @@ use super::audit::Refusals;
 use super::replays::Newest;
 use super::reseal::Resealing;
 use super::wire::take;
-use super::{Content, Decoded, EncodeError, Envelope, Place, Unusable, gzip, place, wire};
+use super::{Decoded, EncodeError, Envelope, Place, Unusable, gzip, place, wire};
+use crate::answer::{Content, entity_tag};
 use crate::coherence::Stamp;
 use crate::registry::Operation;
 use crate::settings::CacheSettings;
@@ -76,19 +77,19 @@ impl Codec {
     }
 
     /// The forms of a body in which it is kept and served.
-    pub(crate) async fn pack(&self, operation: Operation, identity: Bytes) -> Content {
-        let is_wanted = operation.policy().may_compress && identity.len() <= self.max_value_bytes;
+    pub(crate) async fn pack(&self, operation: Operation, body: Bytes) -> Content {
+        let is_wanted = operation.policy().may_compress && body.len() <= self.max_value_bytes;
         let gzip = if !is_wanted {
             None
-        } else if identity.len() < LARGE_BYTES {
-            gzip::compress(&identity)
+        } else if body.len() < LARGE_BYTES {
+            gzip::compress(&body)
         } else {
-            let large = identity.clone();
+            let large = body.clone();
             let compressed = tokio::task::spawn_blocking(move || gzip::compress(&large)).await;
             // It fails where the process is on its way out; then the plain form does.
             compressed.ok().flatten()
         };
-        Content { identity, gzip }
+        Content { etag: entity_tag(&body), body, gzip }
     }
 
     /// The stored form of a value at its place.
@@ -97,7 +98,7 @@ impl Codec {
         place: &Place<'_>,
         envelope: &Envelope,
     ) -> Result<Bytes, EncodeError> {
-        if envelope.content.identity.len() > self.max_value_bytes {
+        if envelope.content.body.len() > self.max_value_bytes {
             return Err(EncodeError::TooLarge);
         }
         let is_sealed = place.operation.policy().class.is_sealed();
@@ -180,7 +181,7 @@ impl Head {
 
 fn head(place: &Place<'_>, envelope: &Envelope, is_sealed: bool) -> Result<Vec<u8>, EncodeError> {
     let Envelope { generations, content, .. } = envelope;
-    let size = content.gzip.as_ref().unwrap_or(&content.identity).len() + 1_024;
+    let size = content.gzip.as_ref().unwrap_or(&content.body).len() + 1_024;
     let mut bytes = Vec::with_capacity(size + generations.len() * STAMP_BYTES);
     bytes.push(VERSION);
     let gzip = if content.gzip.is_some() { IS_GZIP } else { 0 };

@@ -1,11 +1,11 @@
 //! The compressed form of a body: the bytes that callers are given who take gzip.
 
-use std::io::{Read as _, Write as _};
+use std::cell::RefCell;
+use std::io::Read as _;
 
 use bytes::Bytes;
-use flate2::Compression;
 use flate2::bufread::GzDecoder;
-use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// Smaller bodies fit into one packet either way.
 pub(super) const MIN_BYTES: usize = 1_024;
@@ -16,16 +16,29 @@ const MAX_PERCENT: usize = 90;
 /// Measured with the backend, see the decision records.
 const LEVEL: u32 = 6;
 
+/// As far as a match may lie back: 32 KiB, what every decoder takes.
+const WINDOW_BITS: u8 = 15;
+
+thread_local! {
+    /// Kept from one body to the next: its tables are a quarter of a megabyte, and an allocator
+    /// fetches as much from the system and clears it, which takes longer than a small body does.
+    static COMPRESSOR: RefCell<Compress> =
+        RefCell::new(Compress::new_gzip(Compression::new(LEVEL), WINDOW_BITS));
+}
+
 /// The compressed form, where it saves enough.
 pub(super) fn compress(identity: &[u8]) -> Option<Bytes> {
     if identity.len() < MIN_BYTES {
         return None;
     }
-    let room = Vec::with_capacity(identity.len() / 2);
-    let mut encoder = GzEncoder::new(room, Compression::new(LEVEL));
-    encoder.write_all(identity).ok()?;
-    let gzip = encoder.finish().ok()?;
-    (gzip.len() * 100 <= identity.len() * MAX_PERCENT).then(|| gzip.into())
+    // What does not fit is not worth having.
+    let mut gzip = Vec::with_capacity(identity.len() * MAX_PERCENT / 100);
+    let status = COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.reset();
+        compressor.compress_vec(identity, &mut gzip, FlushCompress::Finish)
+    });
+    // Copied, because it is kept, and is a fraction of its room.
+    matches!(status, Ok(Status::StreamEnd)).then(|| Bytes::copy_from_slice(&gzip))
 }
 
 /// What was compressed, if it has exactly `length` bytes; never makes room for more.

@@ -31,7 +31,6 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use time::OffsetDateTime;
 
 pub use audit::RefusedValues;
@@ -39,6 +38,7 @@ pub(crate) use codec::Codec;
 pub use codec::SealingKeyMissing;
 pub(crate) use place::Place;
 
+use crate::answer::Content;
 use crate::coherence::Stamp;
 
 /// A value with what it depends on. Stored instants are of whole milliseconds, rounded down.
@@ -52,23 +52,14 @@ pub(crate) struct Envelope {
     pub(crate) stale_until: OffsetDateTime,
     /// How long it took to load; stored in whole microseconds, 71 minutes at most.
     pub(crate) load_cost: Duration,
-    pub(crate) etag: Arc<str>,
-    pub(crate) content: Content,
+    pub(crate) content: Arc<Content>,
 }
 
 impl Envelope {
     /// Whether it says that there is nothing. A body is JSON, which is never empty.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.content.identity.is_empty()
+        self.content.body.is_empty()
     }
-}
-
-/// The bytes of an answer in the forms in which callers take it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Content {
-    pub(crate) identity: Bytes,
-    /// The same, compressed; where that saves enough, and gives nothing away.
-    pub(crate) gzip: Option<Bytes>,
 }
 
 /// What a stored form held.

@@ -1,5 +1,6 @@
 //! Nothing but what was stored at a place is ever taken for its value.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use sealing::KeyRing;
 use tenancy::{Evidence, Feature, ManualClock, OrgId, TenantId, TenantKey, TenantScope};
@@ -52,18 +53,17 @@ fn envelope(count: usize, etag: &str, content: Content) -> Envelope {
         expires_at: at(5_678),
         stale_until: at(9_999),
         load_cost: Duration::from_micros(4_321),
-        etag: etag.into(),
-        content,
+        content: Arc::new(Content { etag: etag.into(), ..content }),
     }
 }
 
 fn plain(body: impl Into<Bytes>) -> Content {
-    Content { identity: body.into(), gzip: None }
+    Content { body: body.into(), gzip: None, etag: "".into() }
 }
 
 fn packed(body: &[u8]) -> Content {
     let gzip = Some(gzip::compress(body).unwrap());
-    Content { identity: Bytes::copy_from_slice(body), gzip }
+    Content { body: Bytes::copy_from_slice(body), gzip, etag: "".into() }
 }
 
 fn reason(codec: &Codec, place: &Place<'_>, bytes: &[u8]) -> Unusable {
@@ -258,7 +258,8 @@ fn a_body_that_lies_about_its_length_is_refused() {
     let (codec, address) = (codec(NEW), Address::new("org_a", Operation::JobsList, "x"));
     for announced in ["", "a", "longer"] {
         let gzip = Some(gzip::compress(&[b'a'; 4_000]).unwrap());
-        let lie = envelope(1, "\"0\"", Content { identity: announced.into(), gzip });
+        let content = Content { body: announced.into(), gzip, etag: "".into() };
+        let lie = envelope(1, "\"0\"", content);
         let stored = codec.encode(&address.place(), &lie).unwrap();
         assert_eq!(reason(&codec, &address.place(), &stored), Unusable::Damaged);
     }
@@ -290,6 +291,6 @@ async fn bodies_are_compressed_where_it_saves_and_the_policy_allows() {
     ] {
         let content = codec.pack(operation, body(count)).await;
         assert_eq!(content.gzip.is_some(), is_compressed, "{operation:?} {count}");
-        assert_eq!(content.identity, body(count));
+        assert_eq!(content.body, body(count));
     }
 }

@@ -14,27 +14,27 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use time::OffsetDateTime;
 
-use super::{Content, EncodeError, Envelope, Unusable, gzip};
+use super::{EncodeError, Envelope, Unusable, gzip};
+use crate::answer::Content;
 use crate::coherence::Stamp;
 
 const FIXED_BYTES: usize = 33;
 
 /// Writes everything but the generations.
 pub(super) fn write(envelope: &Envelope) -> Result<Vec<u8>, EncodeError> {
-    let Content { identity, gzip } = &envelope.content;
-    let body = gzip.as_ref().unwrap_or(identity);
-    let etag = envelope.etag.as_bytes();
-    let mut bytes = Vec::with_capacity(FIXED_BYTES + etag.len() + body.len());
+    let Content { body, gzip, etag } = &*envelope.content;
+    let (stored, etag) = (gzip.as_ref().unwrap_or(body), etag.as_bytes());
+    let mut bytes = Vec::with_capacity(FIXED_BYTES + etag.len() + stored.len());
     for instant in [envelope.created_at, envelope.expires_at, envelope.stale_until] {
         bytes.extend_from_slice(&milliseconds(instant).to_be_bytes());
     }
     let cost = u32::try_from(envelope.load_cost.as_micros()).unwrap_or(u32::MAX);
     bytes.extend_from_slice(&cost.to_be_bytes());
-    let length = u32::try_from(identity.len()).map_err(|_| EncodeError::TooLarge)?;
+    let length = u32::try_from(body.len()).map_err(|_| EncodeError::TooLarge)?;
     bytes.extend_from_slice(&length.to_be_bytes());
     bytes.push(u8::try_from(etag.len()).map_err(|_| EncodeError::Head)?);
     bytes.extend_from_slice(etag);
-    bytes.extend_from_slice(body);
+    bytes.extend_from_slice(stored);
     Ok(bytes)
 }
 
@@ -49,17 +49,18 @@ pub(super) fn read(
     if head.length > max_bytes {
         return Err(Unusable::TooLarge);
     }
-    let content = if is_gzip {
-        let identity = gzip::inflate(&head.body, head.length).ok_or(Unusable::Damaged)?;
-        Content { identity, gzip: Some(head.body) }
+    let (body, gzip) = if is_gzip {
+        let body = gzip::inflate(&head.body, head.length).ok_or(Unusable::Damaged)?;
+        (body, Some(head.body))
     } else if head.body.len() == head.length {
-        Content { identity: head.body, gzip: None }
+        (head.body, None)
     } else {
         return Err(Unusable::Damaged);
     };
     let [created_at, expires_at, stale_until] = head.instants;
     let (load_cost, etag) = (head.load_cost, head.etag);
-    Ok(Envelope { generations, created_at, expires_at, stale_until, load_cost, etag, content })
+    let content = Arc::new(Content { body, gzip, etag });
+    Ok(Envelope { generations, created_at, expires_at, stale_until, load_cost, content })
 }
 
 struct Head {

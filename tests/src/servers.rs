@@ -132,6 +132,21 @@ impl OwnRedis {
         self.port
     }
 
+    /// Stops it in its tracks: connections stand, and nobody answers.
+    pub fn pauses(&self) {
+        self.is_sent("-STOP");
+    }
+
+    /// Lets it go on after a pause, with all that it was sent meanwhile.
+    pub fn goes_on(&self) {
+        self.is_sent("-CONT");
+    }
+
+    fn is_sent(&self, signal: &str) {
+        let id = self.process.id().expect("it runs").to_string();
+        run(Command::new("kill").args([signal, &id]));
+    }
+
     /// Kills it; everything it held is gone.
     pub async fn dies(mut self) {
         self.process.kill().await.unwrap();

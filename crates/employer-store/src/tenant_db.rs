@@ -62,6 +62,29 @@ impl TenantDb {
         &self.pool
     }
 
+    /// Asks for something that is small and quick to answer, before a tenant is known, and once more
+    /// where the connection had died unnoticed. While the database is away, one caller at a time
+    /// finds out.
+    pub(crate) async fn answered<T, F>(&self, ask: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let attempt = self.outage.admit().ok_or(StoreError::Away)?;
+        let answer = database::within_deadline(async {
+            match ask().await {
+                Err(error) if is_connection_lost(&error) => ask().await,
+                answer => answer,
+            }
+        })
+        .await;
+        match &answer {
+            Ok(_) => attempt.succeeded(),
+            Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)) => attempt.waited_in_vain(),
+            Err(_) => {}
+        }
+        answer
+    }
+
     async fn open(
         &self,
         begin: &str,

@@ -24,7 +24,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
 use tenancy::Permission;
 
-use crate::auth::{refuse_two_credentials, routes as auth, session_middleware};
+use crate::auth::{accept_older_keys, refuse_two_credentials, routes as auth, session_middleware};
 use crate::cache_admin::{invalidate, keys, status, warm};
 use crate::edge::{CommonHeaders, EdgeSettings, Origins, edge};
 use crate::error::{ApiError, ErrorCode};
@@ -57,7 +57,8 @@ pub struct RouteInfo {
 
 use Access::{Needs, Public, SignedIn};
 use Permission::{
-    CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, SessionRead,
+    CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, SessionManage,
+    SessionRead,
 };
 
 /// Makes the table of routes and the routing from one text, so that neither can have what the
@@ -112,6 +113,11 @@ routes! {
         "/auth/callback" { GET Public => auth::callback; }
         "/auth/logout" { POST SignedIn => auth::logout; }
         "/api/session" { GET Needs(SessionRead) => auth::session; }
+        "/api/sessions" {
+            GET Needs(SessionRead) => auth::list_devices;
+            DELETE Needs(SessionManage) => auth::end_devices;
+        }
+        "/api/sessions/{handle}" { DELETE Needs(SessionManage) => auth::end_device; }
         "/api/cache/status" { GET Needs(CacheRead) => status::get_status; }
         "/api/cache/keys" { GET Needs(CacheRead) => keys::list_keys; }
         "/api/cache/invalidate" { DELETE Needs(CacheWrite) => invalidate::invalidate_cache; }
@@ -164,6 +170,7 @@ pub fn app(
         BodyLimits { bytes: settings.limits.json_bytes, timeout: settings.http.body_timeout };
     let sessions = web::scope("")
         .wrap(session_middleware(&state))
+        .wrap(from_fn(accept_older_keys))
         .wrap(from_fn(refuse_two_credentials))
         .wrap(from_fn(refuse_while_starting))
         .configure(configure_sessions)

@@ -17,6 +17,7 @@
 //! assert!(document["paths"]["/api/jobs"]["get"].is_object());
 //! ```
 
+pub mod access;
 pub mod app;
 pub mod auth;
 mod cache_admin;

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use employer_store::TenantDb;
-use session_store::{RedisSessionStore, Snapshots};
+use session_store::{AccessCopies, PortalSessionStore};
 use tenancy::Clock;
 use tenant_cache::TenantCache;
 use url::Url;
 
 use crate::auth::oidc::{OidcClient, OidcSettings};
+use crate::auth::refresh::TokenRefresher;
 use crate::edge::Reach;
 use crate::health::Probe;
 use crate::jobs::CursorKey;
@@ -29,11 +30,13 @@ pub struct PortalState {
     /// Cached answers.
     pub cache: TenantCache,
     /// Where sessions live.
-    pub sessions: RedisSessionStore,
-    /// Organization data shared by a person's sessions.
-    pub snapshots: Snapshots,
+    pub sessions: PortalSessionStore,
+    /// What is held of sessions and memberships, and who is told when access changes.
+    pub access: AccessCopies,
     /// The OpenID provider.
-    pub identity_provider: OidcClient,
+    pub identity_provider: Arc<OidcClient>,
+    /// Keeps the tokens of sessions fresh.
+    pub refresher: TokenRefresher,
     /// How often somebody may ask.
     pub rate_limits: RateLimits,
     /// What follows a committed write.
@@ -67,6 +70,8 @@ pub struct ApiSettings {
     pub http: HttpSettings,
     /// Signs and encrypts the cookies of the login transaction and signs the session's.
     pub cookie_key: Key,
+    /// Keys of before, whose cookies are still accepted.
+    pub older_cookie_keys: Vec<Key>,
     /// Signs page cursors; the same on all instances.
     pub cursor_key: CursorKey,
     /// Bounds of input.

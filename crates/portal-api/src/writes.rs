@@ -1,7 +1,7 @@
 //! What a write goes through: the transaction, its idempotency key, and what follows the commit.
 //!
-//! Order: commit (the events are rows of the same transaction) → new cache generations → tell the
-//! relay that these events are done → answer. Whatever is cut off after the commit, the relay
+//! Order: commit (the events are rows of the same transaction) → copies of sessions and memberships,
+//! then new cache generations → tell the relay that these events are done → answer. Whatever is cut off after the commit, the relay
 //! repeats from the rows, so a request never fails for it.
 
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use tenant_cache::{Budget, TenantCache};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::access::AccessChanges;
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::IdempotencyKey;
 use crate::state::PortalState;
@@ -30,27 +31,46 @@ const WORK_DEADLINE: Duration = Duration::from_secs(20);
 /// not known, while both go on.
 const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Does what follows from an event: whoever lost access first, then what was cached. The first does
+/// not keep the second from being done. May be repeated.
+///
+/// # Errors
+///
+/// Where it is to be repeated.
+pub async fn act(
+    access: &AccessChanges,
+    cache: &TenantCache,
+    scope: &TenantScope,
+    event: &OutboxEvent,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let changed = access.apply(scope, event).await;
+    cache.invalidate_change(scope, &event.change()).await?;
+    Ok(changed?)
+}
+
 /// What follows a committed write.
 #[derive(Clone, Debug)]
 pub struct Writes {
     cache: TenantCache,
+    access: AccessChanges,
     relay: RelayHandle,
     tasks: TaskTracker,
     left_to_relay: Arc<AtomicU64>,
 }
 
 impl Writes {
-    /// Invalidates through `cache` and reports to `relay`.
-    pub fn new(cache: TenantCache, relay: RelayHandle) -> Self {
+    /// Invalidates through `cache`, changes access through `access`, and reports to `relay`.
+    pub fn new(cache: TenantCache, access: AccessChanges, relay: RelayHandle) -> Self {
         let (tasks, left_to_relay) = (TaskTracker::new(), Arc::default());
-        Self { cache, relay, tasks, left_to_relay }
+        Self { cache, access, relay, tasks, left_to_relay }
     }
 
     /// Acts on the events of a committed write. What fails is left to the relay: the write stands.
     pub async fn finish(&self, scope: &TenantScope, events: Vec<OutboxEvent>) {
         let mut handled = Vec::with_capacity(events.len());
         for event in &events {
-            match self.cache.invalidate_change(scope, &event.change()).await {
+            let outcome = act(&self.access, &self.cache, scope, event).await;
+            match outcome {
                 Ok(()) => handled.push(event.id),
                 Err(error) => {
                     self.left_to_relay.fetch_add(1, Ordering::Relaxed);
@@ -58,8 +78,8 @@ impl Writes {
                         event.kind = %event.kind,
                         tenant.id = %event.tenant,
                         outbox.id = event.id,
-                        %error,
-                        "invalidation left to the relay"
+                        error = &*error as &dyn std::error::Error,
+                        "what follows from a write is left to the relay"
                     );
                 }
             }

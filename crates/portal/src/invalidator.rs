@@ -1,14 +1,19 @@
-//! Repeats the cache invalidations that a request left undone.
+//! Repeats what a request left undone: a change of access, a cache invalidation.
 
 use async_trait::async_trait;
 use employer_store::OutboxEvent;
 use event_notifier::{EventHandler, HandlerError};
+use portal_api::access::AccessChanges;
+use portal_api::writes;
 use tenancy::{Evidence, TenantScope};
 use tenant_cache::TenantCache;
 
-/// The relay's handler: what an event drops, it drops again.
+/// The relay's handler: what an event ends or drops, it ends or drops again.
 #[derive(Debug)]
-pub(crate) struct Invalidator(pub(crate) TenantCache);
+pub(crate) struct Invalidator {
+    pub(crate) access: AccessChanges,
+    pub(crate) cache: TenantCache,
+}
 
 #[async_trait]
 impl EventHandler for Invalidator {
@@ -22,7 +27,6 @@ impl EventHandler for Invalidator {
             event.org.clone(),
             Evidence::SystemTask("outbox relay"),
         );
-        let dropped = self.0.invalidate_change(&scope, &event.change()).await;
-        dropped.map_err(|error| HandlerError(Box::new(error)))
+        writes::act(&self.access, &self.cache, &scope, event).await.map_err(HandlerError)
     }
 }

@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod invalidator;
+mod ledger;
 mod provider;
 mod settings;
 mod shared_counts;

@@ -7,7 +7,9 @@ use actix_web::cookie::Key;
 use actix_web::web::Data;
 use employer_store::{TenantDb, WorkerDb};
 use event_notifier::{Relay, RelaySettings};
+use portal_api::access::AccessChanges;
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
+use portal_api::auth::refresh::{RefreshSettings, TokenRefresher};
 use portal_api::health::{Backend, Probe};
 use portal_api::metrics::{Metrics, Sources};
 use portal_api::writes::Writes;
@@ -16,7 +18,7 @@ use portal_api::{
 };
 use redis_provider::Backplane;
 use secrecy::ExposeSecret;
-use session_store::{RedisSessionStore, SessionSettings, Snapshots};
+use session_store::{AccessCopies, PortalSessionStore, SessionSettings, TokenVault};
 use tenancy::{Clock, SystemClock};
 use tenant_cache::{CacheSettings, TenantCache};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::commands::CommandError;
 use crate::invalidator::Invalidator;
+use crate::ledger::StoredLedger;
 use crate::provider::{self, Connection};
 use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::shared_counts::RedisCounts;
@@ -67,12 +70,17 @@ pub(crate) async fn build(
         settings.cache_keys.clone(),
     )
     .map_err(CommandError::CacheKeys)?;
+    let copies = AccessCopies::new(Arc::clone(&provider), session_settings(&settings.tuning));
+    let topics = [tenant_cache::TOPIC, session_store::TOPIC];
+    let backplane = Backplane::spawn(Arc::clone(&provider), &topics);
     cache
-        .joins(Backplane::spawn(Arc::clone(&provider), &[tenant_cache::TOPIC]))
+        .joins(backplane.clone())
+        .and_then(|()| copies.joins(backplane))
         .map_err(|error| CommandError::Redis(error.to_string()))?;
+    let access = AccessChanges::new(copies.clone(), db.clone());
     let relay = Relay::spawn(
         worker_db.clone(),
-        Arc::new(Invalidator(cache.clone())),
+        Arc::new(Invalidator { access: access.clone(), cache: cache.clone() }),
         relay_settings(&settings.tuning),
         stop.clone(),
         tasks,
@@ -91,7 +99,7 @@ pub(crate) async fn build(
     };
     let probe = Probe::new(db.clone(), cache.clone(), backend);
     tasks.spawn(probe.clone().run(stop.clone()));
-    let (writes, lifecycle) = (Writes::new(cache.clone(), relay), Lifecycle::default());
+    let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
     let metrics = Metrics::new(Sources {
         cache: cache.clone(),
         writes: writes.clone(),
@@ -109,16 +117,30 @@ pub(crate) async fn build(
     let api = api_settings(settings);
     let identity_provider = OidcClient::new(api.oidc.clone(), &api.base_url, Arc::clone(&clock))
         .map_err(|error| CommandError::IdentityProvider(Box::new(error)))?;
+    let identity_provider = Arc::new(identity_provider);
+    let ledger = StoredLedger { db: db.clone(), writes: writes.clone() };
+    let vault =
+        TokenVault::new(settings.session_keys.token_ring().map_err(CommandError::SessionKeys)?);
+    let sessions = PortalSessionStore::new(
+        copies.clone(),
+        Arc::new(ledger),
+        Some(vault.clone()),
+        Arc::clone(&clock),
+    );
+    let refresher = TokenRefresher::new(
+        db.clone(),
+        writes.clone(),
+        sessions.clone(),
+        Arc::clone(&identity_provider),
+        vault,
+        refresh_settings(&settings.tuning),
+        Arc::clone(&clock),
+        tasks.clone(),
+    );
     let state = Data::new(PortalState {
-        sessions: RedisSessionStore::new(
-            Arc::clone(&provider),
-            Arc::clone(&clock),
-            SessionSettings {
-                idle: Duration::from_secs(settings.tuning.session.idle_seconds),
-                absolute: Duration::from_secs(settings.tuning.session.absolute_seconds),
-            },
-        ),
-        snapshots: Snapshots::new(provider),
+        sessions,
+        refresher,
+        access: copies,
         settings: api,
         db,
         writes,
@@ -190,13 +212,15 @@ pub(crate) async fn verify_database(
 
 fn api_settings(settings: &Settings) -> ApiSettings {
     let tuning = &settings.tuning;
-    let key = settings.session_key.expose_secret();
+    let newest = settings.session_keys.newest.secret.expose_secret();
+    let older = settings.session_keys.older.iter();
     ApiSettings {
         base_url: settings.base_url.clone(),
         reach: settings.reach.clone(),
         http: http_settings(tuning),
-        cookie_key: Key::derive_from(key),
-        cursor_key: CursorKey::derive_from(key),
+        cookie_key: Key::derive_from(newest),
+        older_cookie_keys: older.map(|key| Key::derive_from(key.secret.expose_secret())).collect(),
+        cursor_key: CursorKey::derive_from(newest),
         limits: Limits {
             json_bytes: tuning.http.json_body_max_bytes,
             page_size_max: tuning.http.page_size_max,
@@ -210,11 +234,31 @@ fn api_settings(settings: &Settings) -> ApiSettings {
             client_id: settings.identity_provider.client_id.clone(),
             client_secret: settings.identity_provider.client_secret.clone(),
             audience: settings.identity_provider.audience.clone(),
+            refresh_tokens: tuning.auth.refresh_tokens,
             request_timeout: Duration::from_millis(tuning.auth.request_timeout_ms),
             clock_skew: Duration::from_secs(tuning.auth.clock_skew_seconds),
         },
         metrics_access: settings.metrics.clone(),
         environment_is_development: settings.environment.is_development(),
+    }
+}
+
+fn session_settings(tuning: &Tuning) -> SessionSettings {
+    SessionSettings {
+        idle: Duration::from_secs(tuning.session.idle_seconds),
+        absolute: Duration::from_secs(tuning.session.absolute_seconds),
+        lease: Duration::from_millis(tuning.session.lease_ms),
+        held: tuning.session.process_entries,
+        ledger_lookups: tuning.session.ledger_lookups,
+        ledger_queue: Duration::from_millis(tuning.session.ledger_queue_ms),
+    }
+}
+
+fn refresh_settings(tuning: &Tuning) -> RefreshSettings {
+    RefreshSettings {
+        early: Duration::from_secs(tuning.auth.refresh_early_seconds),
+        timeout: Duration::from_millis(tuning.auth.refresh_timeout_ms),
+        pause: Duration::from_millis(tuning.auth.refresh_pause_ms),
     }
 }
 

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use employer_store::{WorkerDb, idempotency, jobs};
+use employer_store::{WorkerDb, idempotency, jobs, sessions};
 use tenancy::Clock;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Pause between two removals of stored answers whose time is over.
-const IDEMPOTENCY_CLEANUP: Duration = Duration::from_secs(600);
+/// Pause between two removals of stored answers and sessions whose time is over.
+const CLEANUP: Duration = Duration::from_secs(600);
 
 /// Longest wait for one of these jobs: a database that went away without a word must not end them.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Closes jobs whose last day has passed. The relay does what follows from it.
+/// Closes jobs whose last day has passed; the relay does what follows from it. Clears away what is
+/// over as well.
 #[derive(Debug)]
 pub(crate) struct JobExpiry {
     pub(crate) db: WorkerDb,
@@ -40,7 +41,10 @@ impl JobExpiry {
                 if timeout(DEADLINE, self.forget_old_answers()).await.is_err() {
                     tracing::warn!("removing old answers took too long and was given up");
                 }
-                next_cleanup = Instant::now() + IDEMPOTENCY_CLEANUP;
+                if timeout(DEADLINE, self.forget_old_sessions()).await.is_err() {
+                    tracing::warn!("removing old sessions took too long and was given up");
+                }
+                next_cleanup = Instant::now() + CLEANUP;
             }
         }
     }
@@ -56,6 +60,19 @@ impl JobExpiry {
                     error = &error as &dyn std::error::Error,
                     "jobs could not be closed"
                 );
+            }
+        }
+    }
+
+    async fn forget_old_sessions(&self) {
+        loop {
+            match sessions::purge_ended(&self.db).await {
+                Ok(0) => return,
+                Ok(removed) => tracing::debug!(sessions.removed = removed, "removed old sessions"),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    return tracing::warn!(error, "old sessions could not be removed");
+                }
             }
         }
     }

@@ -8,15 +8,15 @@ use actix_session::{Session, SessionExt as _, SessionInsertError};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use crate::record::SessionRecord;
+use crate::record::{NewSession, SessionRecord};
 
-/// The one entry of actix's session map that is stored.
+/// The entry of actix's session map that says who is signed in.
 pub(crate) const RECORD: &str = "record";
 
-/// An entry of actix's session map that tells the store to move the session to a new key; it is
-/// never stored. `Session::renew` would delete the old session before the new one exists, and a
-/// failure between the two would lose both.
-pub(crate) const ROTATE: &str = "rotate";
+/// The entry that says who is to be signed in; it is on its way to the store and never stored as
+/// it is. `Session::renew` would delete the old session before the new one exists, and a failure
+/// between the two would lose both.
+pub(crate) const SIGN_IN: &str = "sign-in";
 
 /// The session of the current request: the only place that looks into actix's session map.
 ///
@@ -25,16 +25,16 @@ pub(crate) const ROTATE: &str = "rotate";
 #[derive(Clone)]
 pub struct PortalSession(Session);
 
-/// The record cannot be written as JSON: one of its instants is past the year 9999.
+/// The session cannot be written as JSON: one of its instants is past the year 9999.
 #[derive(Debug, thiserror::Error)]
-#[error("the session record cannot be stored")]
+#[error("the session cannot be stored")]
 pub struct InvalidRecord(#[source] SessionInsertError);
 
 impl PortalSession {
     /// Who is signed in; `None` where nobody is.
     ///
-    /// The store has parsed the record when it loaded it, so text that is no record can only
-    /// mean that the store was replaced by one that is not ours; that signs nobody in.
+    /// The store has written the record itself, so text that is no record can only mean that the
+    /// store was replaced by one that is not ours; that signs nobody in.
     #[expect(clippy::disallowed_methods, reason = "this is the typed accessor")]
     pub fn current(&self) -> Option<SessionRecord> {
         self.0.get(RECORD).ok().flatten()
@@ -43,12 +43,11 @@ impl PortalSession {
     /// Signs somebody in: the cookie gets a new value, and the session that it named before, if
     /// any, ends once the new one is stored.
     #[expect(clippy::disallowed_methods, reason = "this is the typed accessor")]
-    pub fn sign_in(&self, record: &SessionRecord) -> Result<(), InvalidRecord> {
-        self.0.insert(RECORD, record).map_err(InvalidRecord)?;
-        self.0.insert(ROTATE, true).map_err(InvalidRecord)
+    pub fn sign_in(&self, new: &NewSession) -> Result<(), InvalidRecord> {
+        self.0.insert(SIGN_IN, new).map_err(InvalidRecord)
     }
 
-    /// Ends the session and removes the cookie.
+    /// Ends the session, everywhere, and removes the cookie.
     pub fn sign_out(&self) {
         self.0.purge();
     }
@@ -57,10 +56,8 @@ impl PortalSession {
 /// Whether somebody is signed in, and nothing of the session.
 impl fmt::Debug for PortalSession {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("PortalSession")
-            .field("is_signed_in", &self.0.contains_key(RECORD))
-            .finish()
+        let is_signed_in = self.0.contains_key(RECORD) || self.0.contains_key(SIGN_IN);
+        formatter.debug_struct("PortalSession").field("is_signed_in", &is_signed_in).finish()
     }
 }
 

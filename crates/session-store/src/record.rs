@@ -1,4 +1,4 @@
-//! What a session says, and the envelope it is stored in.
+//! What a session says.
 
 use std::fmt;
 
@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use tenancy::{OrgId, TenantId, UserId};
 use time::OffsetDateTime;
 
-/// The version of [`Envelope`] that this build writes.
-const VERSION: u32 = 1;
+use crate::sid::Sid;
 
-/// Who is signed in, where, and until when. Written once, at sign-in; never changed afterwards.
+/// Who is signed in, where, and until when. Made at sign-in; of these only the end of the access
+/// token changes afterwards.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRecord {
+    /// What the session is known by in the ledger.
+    pub sid: Sid,
     /// The person.
     pub user: UserId,
     /// The tenant they signed in to.
@@ -22,9 +24,9 @@ pub struct SessionRecord {
     pub subject: String,
     /// The identity provider's own session (`sid`), the hint that its logout asks for.
     pub idp_sid: Option<String>,
-    /// The person's name when they signed in.
+    /// The person's name.
     pub name: String,
-    /// The person's e-mail address when they signed in.
+    /// The person's e-mail address.
     pub email: String,
     /// What an unsafe request has to repeat in `X-CSRF-Token`.
     pub csrf_token: String,
@@ -34,6 +36,9 @@ pub struct SessionRecord {
     /// When the session ends, however busy it is.
     #[serde(with = "time::serde::rfc3339")]
     pub absolute_expires_at: OffsetDateTime,
+    /// When the access token that is kept for the session ends, where there is one.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub access_expires_at: Option<OffsetDateTime>,
 }
 
 /// Without the token, the identity provider's session and what identifies the person to others.
@@ -50,44 +55,99 @@ impl fmt::Debug for SessionRecord {
     }
 }
 
-/// A record as Redis holds it.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Envelope {
-    v: u32,
-    /// The last request that was written down, see `SessionSettings::touch_after`.
+/// A sign-in that succeeded: what a session is made of.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NewSession {
+    /// The person.
+    pub user: UserId,
+    /// The tenant they sign in to.
+    pub tenant: TenantId,
+    /// That tenant's organization at the identity provider.
+    pub org: OrgId,
+    /// The person as the identity provider names them (`sub`).
+    pub subject: String,
+    /// The identity provider, as its tokens name it.
+    pub issuer: String,
+    /// The identity provider's own session (`sid`).
+    pub idp_sid: Option<String>,
+    /// The person's name.
+    pub name: String,
+    /// The person's e-mail address.
+    pub email: String,
+    /// What an unsafe request will have to repeat in `X-CSRF-Token`.
+    pub csrf_token: String,
+    /// The browser that it is for.
+    pub device: Device,
+    /// When the session ends, however busy it is.
     #[serde(with = "time::serde::rfc3339")]
-    pub(crate) touched_at: OffsetDateTime,
-    pub(crate) record: SessionRecord,
+    pub absolute_expires_at: OffsetDateTime,
+    /// The identity provider's tokens, where they are kept.
+    pub tokens: Option<Tokens>,
 }
 
-/// What became of the bytes under a session's key.
-pub(crate) enum Decoded {
-    Envelope(Box<Envelope>),
-    /// Written by a newer build that shares this Redis during a rollout: not ours to judge.
-    Newer,
-    Damaged,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    v: u32,
-}
-
-impl Envelope {
-    pub(crate) fn new(record: SessionRecord, touched_at: OffsetDateTime) -> Self {
-        Self { v: VERSION, touched_at, record }
-    }
-
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Decoded {
-        match serde_json::from_slice::<Version>(bytes) {
-            Ok(version) if version.v > VERSION => Decoded::Newer,
-            Ok(version) if version.v == VERSION => serde_json::from_slice(bytes)
-                .map_or(Decoded::Damaged, |envelope| Decoded::Envelope(Box::new(envelope))),
-            _ => Decoded::Damaged,
+impl NewSession {
+    /// The session that comes of it.
+    pub(crate) fn record(
+        &self,
+        sid: Sid,
+        created_at: OffsetDateTime,
+        access_expires_at: Option<OffsetDateTime>,
+    ) -> SessionRecord {
+        SessionRecord {
+            sid,
+            user: self.user,
+            tenant: self.tenant,
+            org: self.org.clone(),
+            subject: self.subject.clone(),
+            idp_sid: self.idp_sid.clone(),
+            name: self.name.clone(),
+            email: self.email.clone(),
+            csrf_token: self.csrf_token.clone(),
+            created_at,
+            absolute_expires_at: self.absolute_expires_at,
+            access_expires_at,
         }
+    }
+}
+
+/// Without the tokens and what identifies the person to others.
+impl fmt::Debug for NewSession {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("NewSession")
+            .field("user", &self.user)
+            .field("tenant", &self.tenant)
+            .field("org", &self.org)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A browser, as a list of devices may show it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its family, such as `Firefox on Linux`; empty where it is not known.
+    pub agent: String,
+    /// Its network, without what tells one household from the next; empty where it is not known.
+    pub address: String,
+}
+
+/// What the identity provider gave for the person.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Opens the API that was asked for, until it ends.
+    pub access: String,
+    /// Brings the next ones.
+    pub refresh: String,
+    /// When the access token ends.
+    #[serde(with = "time::serde::rfc3339")]
+    pub access_expires_at: OffsetDateTime,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Tokens")
+            .field("access_expires_at", &self.access_expires_at)
+            .finish_non_exhaustive()
     }
 }

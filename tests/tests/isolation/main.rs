@@ -59,6 +59,9 @@ fn routes() -> Vec<Route> {
         route(get.clone(), "/auth/callback", Public, none.clone(), 400),
         route(post.clone(), "/auth/logout", anybody, empty.clone(), 200),
         route(get.clone(), "/api/session", anybody, none.clone(), 200),
+        route(get.clone(), "/api/sessions", anybody, none.clone(), 200),
+        route(Method::DELETE, "/api/sessions/{handle}", anybody, none.clone(), 204),
+        route(Method::DELETE, "/api/sessions", anybody, none.clone(), 204),
         route(get.clone(), "/api/cache/status", admin, none.clone(), 200),
         route(get.clone(), "/api/cache/keys", admin, none.clone(), 200),
         route(Method::DELETE, "/api/cache/invalidate", admin, json!({ "feature": "jobs" }), 200),
@@ -82,7 +85,7 @@ fn routes() -> Vec<Route> {
 }
 
 async fn calls(browser: &Browser, route: &Route, id: &str) -> Answer {
-    let path = route.path.replace("{id}", id);
+    let path = route.path.replace("{id}", id).replace("{handle}", id);
     let mut request = browser.request(route.method.clone(), &path);
     if !route.body.is_null() {
         request = request.json(&route.body);
@@ -95,6 +98,10 @@ async fn calls(browser: &Browser, route: &Route, id: &str) -> Answer {
 
 /// A job in a state from which the route's action is allowed.
 async fn job_for(route: &Route, owner: &Browser) -> String {
+    if route.path.contains("{handle}") {
+        let sessions = owner.get("/api/sessions").await.expect(200).json();
+        return sessions["sessions"][0]["handle"].as_str().unwrap().to_owned();
+    }
     let created = owner.post("/api/jobs", &job::nurse()).await.expect(201);
     let path = created.header("location");
     let steps: &[&str] = match route.path.rsplit('/').next().unwrap() {
@@ -147,6 +154,11 @@ async fn each_route_serves_its_callers_and_nobody_else() {
     let stranger = theirs.signs_in(&portal, Role::Owner).await;
     for route in routes() {
         let name = format!("{} {}", route.method, route.path);
+        // A session of its own, where the route ends one.
+        let _another = match route.path.contains("{handle}") {
+            true => Some(ours.signs_in(&portal, Role::Owner).await),
+            false => None,
+        };
         let id = job_for(&route, &owner).await;
         if let Who::From(weakest) = route.who {
             let answer = calls(&portal.browser(), &route, &id).await;
@@ -156,14 +168,16 @@ async fn each_route_serves_its_callers_and_nobody_else() {
                 is_refused(&ours, &portal, role, &route, &id).await;
             }
         }
-        if route.path.contains("{id}") {
+        if route.path.contains("{id}") || route.path.contains("{handle}") {
             let foreign = calls(&stranger, &route, &id).await;
             let absent = calls(&stranger, &route, &uuid::Uuid::now_v7().to_string()).await;
             assert_eq!(foreign.status, 404, "another tenant: {name}: {}", foreign.text);
             assert_eq!(comparable(&foreign), comparable(&absent), "{name}");
         }
         // The right caller last, which also proves that the refused calls changed nothing.
-        let caller = if route.path == "/auth/logout" {
+        let ends_the_session = route.path == "/auth/logout"
+            || (route.method == Method::DELETE && route.path == "/api/sessions");
+        let caller = if ends_the_session {
             ours.signs_in(&portal, Role::Owner).await
         } else {
             owner.clone()

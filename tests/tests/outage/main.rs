@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use portal_tests::job;
 use portal_tests::portal::{Portal, Redis};
-use portal_tests::servers::{OwnPostgres, OwnRedis};
+use portal_tests::servers::OwnPostgres;
 use portal_tests::tenant::World;
 use portal_tests::waiting::eventually;
-use serde_json::json;
 use tenancy::Role;
 
 const SOON: Duration = Duration::from_secs(15);
@@ -74,45 +73,6 @@ async fn a_portal_that_starts_before_postgres_waits_for_it() {
     eventually("it is ready", SOON, async || {
         let response = client.get(&ready).send().await.ok()?;
         response.status().is_success().then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn without_redis_sessions_are_503_and_never_signed_out() {
-    let world = World::shared().await;
-    let tenant = world.tenant().await;
-    let redis = OwnRedis::start_new().await;
-    let portal = Portal::spawn(&world.databases, Redis::At(redis.url())).await;
-    let recruiter = tenant.signs_in(&portal, Role::Recruiter).await;
-    let _ = recruiter.post("/api/jobs", &job::nurse()).await.expect(201);
-    let port = redis.port();
-    redis.dies().await;
-
-    for request in 0..5 {
-        let answer = recruiter.get("/api/jobs").await;
-        answer.expect_problem(503, "unavailable");
-        assert!(!answer.header("retry-after").is_empty(), "request {request}");
-    }
-    let _ = recruiter.get("/live").await.expect(200);
-    let _ = recruiter.get("/ready").await.expect(200);
-    eventually("the cache is said to be away", SOON, async || {
-        let answer = recruiter.get("/health/cache").await;
-        (answer.json()["stats"]["redis_available"] == json!(false)).then_some(())
-    })
-    .await;
-
-    // It comes back empty: sessions are gone with it, and people can sign in again at once.
-    let _redis = OwnRedis::start_on(port).await;
-    eventually("people can sign in again", SOON, async || {
-        let mut browser = portal.browser();
-        let subject = tenant.subject(Role::Recruiter);
-        let ready = browser.get("/health/cache").await.json()["status"] == "healthy";
-        if !ready {
-            return None;
-        }
-        let answer = browser.goes_through_login(&world.provider, &subject, &tenant.org).await;
-        (answer.status == 303).then_some(())
     })
     .await;
 }

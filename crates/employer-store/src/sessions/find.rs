@@ -77,19 +77,35 @@ pub struct SignedIn {
     pub user: UserId,
 }
 
+/// The database's time. Whatever is asked afterwards is answered with everything that was committed
+/// until then.
+pub async fn database_time(db: &TenantDb) -> Result<OffsetDateTime, StoreError> {
+    let pool = db.pool();
+    db.answered(
+        || async move { sqlx::query_scalar!(r#"SELECT now() AS "at!""#).fetch_one(pool).await },
+    )
+    .await
+}
+
 /// The session of a cookie.
 pub async fn find_session(db: &TenantDb, sid: &SidHash) -> Result<FoundSession, StoreError> {
-    let query = sqlx::query!(
-        r#"SELECT now() AS "at!", r.tenant_id AS "tenant_id?", r.org_id AS "org_id?",
+    let pool = db.pool();
+    let row = db
+        .answered(|| async move {
+            sqlx::query!(
+                r#"SELECT now() AS "at!", r.tenant_id AS "tenant_id?", r.org_id AS "org_id?",
                   r.handle AS "handle?", r.user_id AS "user_id?", r.user_name AS "user_name?",
                   r.user_email AS "user_email?", r.subject AS "subject?", r.idp_sid AS "idp_sid?",
                   r.csrf_token AS "csrf_token?", r.created_at AS "created_at?",
                   r.touched_at AS "touched_at?", r.absolute_expires_at AS "absolute_expires_at?",
                   r.access_expires_at AS "access_expires_at?"
            FROM (VALUES (1)) one LEFT JOIN resolve_session($1) r ON true"#,
-        sid.as_slice(),
-    );
-    let row = within_deadline(query.fetch_one(db.pool())).await?;
+                sid.as_slice(),
+            )
+            .fetch_one(pool)
+            .await
+        })
+        .await?;
     let Some(tenant) = row.tenant_id else {
         return Ok(FoundSession { session: None, at: row.at });
     };

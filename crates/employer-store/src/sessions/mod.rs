@@ -19,8 +19,8 @@ use crate::error::StoreError;
 use crate::tenant_db::TenantTx;
 
 pub use find::{
-    FoundSession, SessionRow, SignedIn, find_by_idp_sid, find_by_subject, find_session,
-    touch_session,
+    FoundSession, SessionRow, SignedIn, database_time, find_by_idp_sid, find_by_subject,
+    find_session, touch_session,
 };
 pub use list::{Device, list_members_signed_in, list_sessions, purge_ended};
 pub use refresh::{LockedTokens, RefreshOutcome, give_up_refresh, lock_tokens, store_tokens};

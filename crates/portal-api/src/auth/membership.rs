@@ -1,52 +1,68 @@
-//! A person's place in their organization: from the snapshot, or from the row that decides.
+//! A person's place in their organization: from a copy, or from the row that decides.
+
+use std::sync::Arc;
 
 use employer_store::identity::{self, Membership, TenantStatus as StoredStatus};
-use session_store::{OrganizationData, SessionRecord, TenantStatus};
+use employer_store::sessions::database_time;
+use session_store::{
+    AccessChange, OrganizationData, SessionRecord, StoreUnavailable, TenantStatus,
+};
 
 use crate::error::{ApiError, ErrorCode};
 use crate::state::PortalState;
 
 /// The organization data of a session; `None` where the person is no member any more.
 ///
-/// A snapshot that cannot be read is looked up like one that is not there: the row is the truth,
-/// so this fails neither open nor wrong, and costs one query.
+/// A copy that cannot be read or believed is looked up like one that is not there: the row is the
+/// truth, so this fails neither open nor wrong, and costs two queries.
 pub(super) async fn organization_data(
     state: &PortalState,
     session: &SessionRecord,
 ) -> Result<Option<OrganizationData>, ApiError> {
-    match state.snapshots.find(session.user, &session.org).await {
-        Ok(Some(data)) => return Ok(Some(data)),
-        Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "an organization snapshot could not be read"),
+    let SessionRecord { user, tenant, org, subject, .. } = session;
+    let copies = &state.access;
+    if let Ok(data) = copies.organization(*user, *tenant, org).await {
+        return Ok(Some(OrganizationData::clone(&data)));
     }
-    let found = identity::find_membership(&state.db, &session.subject, &session.org).await?;
+    let _turn = copies.turn().await?;
+    // Others of the same person may have waited as well.
+    if let Some(data) = copies.held_organization(*user, *tenant, org) {
+        return Ok(Some(OrganizationData::clone(&data)));
+    }
+    let question = copies.question();
+    // Before the look-up: the answer knows at least of what was committed until then.
+    let at = database_time(&state.db).await?;
+    let found = identity::find_membership(&state.db, subject, org).await?;
     let Some(membership) = found.filter(|membership| is_of(membership, session)) else {
         return Ok(None);
     };
-    let data = data_of(&membership);
-    // A suspension is looked up each time: it is rare, and its end should be noticed at once.
-    if data.tenant_status == TenantStatus::Active {
-        remember(state, session, &data).await;
-    }
-    Ok(Some(data))
+    let data = Arc::new(data_of(&membership));
+    copies.keep_organization(question, (*user, *tenant, org), &data, at).await;
+    Ok(Some(OrganizationData::clone(&data)))
 }
 
-/// Brings the snapshot into line with a membership that was read at a sign-in.
-pub(super) async fn refresh_snapshot(
-    state: &PortalState,
-    session: &SessionRecord,
-    membership: &Membership,
-) {
-    let data = data_of(membership);
-    match state.snapshots.find(session.user, &session.org).await {
-        Ok(Some(kept)) if kept == data => {}
-        Ok(Some(_)) => {
-            if let Err(error) = state.snapshots.drop(session.user, &session.org).await {
-                tracing::warn!(%error, "an outdated organization snapshot could not be dropped");
-            }
+/// Brings the copies into line with a membership that was read at a sign-in, in case that somebody
+/// changed it behind the portal's back.
+pub(super) async fn refresh_snapshot(state: &PortalState, membership: &Membership) {
+    let Membership { user, tenant, org, .. } = membership;
+    let kept = state.access.organization(*user, *tenant, org).await;
+    if kept.is_ok_and(|kept| *kept != data_of(membership)) {
+        let change = AccessChange {
+            tenant: *tenant,
+            org: org.clone(),
+            user: Some(*user),
+            members: vec![*user],
+            ended: Vec::new(),
+        };
+        if let Err(error) = state.access.apply(&change).await {
+            tracing::warn!(%error, "outdated organization data could not be dropped");
         }
-        Ok(None) => remember(state, session, &data).await,
-        Err(error) => tracing::warn!(%error, "an organization snapshot could not be read"),
+    }
+}
+
+impl From<StoreUnavailable> for ApiError {
+    fn from(error: StoreUnavailable) -> Self {
+        Self::unavailable(error)
     }
 }
 
@@ -75,12 +91,6 @@ pub(super) fn data_of(membership: &Membership) -> OrganizationData {
         time_zone: membership.time_zone.clone(),
         locale: membership.locale.clone(),
         currency: membership.currency.clone(),
-    }
-}
-
-async fn remember(state: &PortalState, session: &SessionRecord, data: &OrganizationData) {
-    if let Err(error) = state.snapshots.put(session.user, &session.org, data).await {
-        tracing::warn!(%error, "an organization snapshot could not be kept");
     }
 }
 

@@ -6,12 +6,15 @@
 //! credential's, always: nothing in a path, header or body says which tenant a request works in.
 
 mod authorized;
+mod cookie_keys;
 mod credential;
 mod csrf;
+mod device;
 mod login_transaction;
 mod membership;
 pub mod oidc;
 mod principal;
+pub mod refresh;
 mod return_to;
 pub(crate) mod routes;
 mod sessions;
@@ -22,6 +25,7 @@ pub use authorized::{
     ApiKeysManage, Authorized, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead,
     JobsWrite, Needs, Person, SessionManage, SessionRead, TeamManage, TeamRead,
 };
+pub(crate) use cookie_keys::accept_older_keys;
 pub(crate) use credential::refuse_two_credentials;
 pub use principal::{Principal, SignedIn};
 pub use sessions::{SESSION_COOKIE, session_middleware};

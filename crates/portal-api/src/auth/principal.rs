@@ -79,7 +79,9 @@ async fn of_session(request: &HttpRequest, state: &PortalState) -> Result<Princi
         return Err(unauthenticated());
     };
     membership::refuse_suspended(organization.tenant_status)?;
-    Ok(Principal::signed_in(record, organization))
+    let principal = Principal::signed_in(record, organization);
+    principal.keep_tokens_fresh(state);
+    Ok(principal)
 }
 
 impl Principal {
@@ -93,6 +95,13 @@ impl Principal {
             actor: Actor::Member { user, role },
             authority: Authority::of_role(role),
             session: Some(Box::new(SignedIn { session, organization })),
+        }
+    }
+
+    /// Sees to it that the identity provider still stands by the session. Never waits.
+    fn keep_tokens_fresh(&self, state: &PortalState) {
+        if let Some(signed_in) = &self.session {
+            state.refresher.look_after(&self.scope, &self.actor, &signed_in.session);
         }
     }
 

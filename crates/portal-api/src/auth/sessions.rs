@@ -4,7 +4,7 @@ use actix_session::SessionMiddleware;
 use actix_session::config::{CookieContentSecurity, PersistentSession, TtlExtensionPolicy};
 use actix_web::cookie::SameSite;
 use actix_web::cookie::time::Duration as CookieDuration;
-use session_store::RedisSessionStore;
+use session_store::PortalSessionStore;
 
 use crate::state::PortalState;
 
@@ -21,7 +21,7 @@ pub const SESSION_COOKIE: &str = "__Host-portal";
 ///
 /// `Lax`, since the identity provider's redirect to the callback is a navigation from another
 /// site, and the session of before must be known there to be ended.
-pub fn session_middleware(state: &PortalState) -> SessionMiddleware<RedisSessionStore> {
+pub fn session_middleware(state: &PortalState) -> SessionMiddleware<PortalSessionStore> {
     let longest = state.sessions.settings().absolute;
     let lifecycle = PersistentSession::default()
         .session_ttl(CookieDuration::try_from(longest).unwrap_or(CookieDuration::MAX))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_store::SessionRecord;
+use session_store::{SessionRecord, Sid};
 use tenancy::{TenantId, UserId};
 use time::macros::datetime;
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 pub(crate) fn record() -> SessionRecord {
     let created_at = datetime!(2026-11-20 08:00 UTC);
     SessionRecord {
+        sid: Sid::from_bytes([7; 32]),
         user: UserId::from_uuid(Uuid::from_u128(7)),
         tenant: TenantId::from_uuid(Uuid::from_u128(8)),
         org: "org_9f2cA1".parse().unwrap(),
@@ -20,5 +21,6 @@ pub(crate) fn record() -> SessionRecord {
         csrf_token: "dGhlLXNlc3Npb25zLXRva2Vu".to_owned(),
         created_at,
         absolute_expires_at: created_at + Duration::from_hours(12),
+        access_expires_at: None,
     }
 }

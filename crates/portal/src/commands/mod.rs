@@ -39,6 +39,8 @@ pub(crate) enum CommandError {
     RedisCheck(String),
     #[error("CACHE_ENCRYPTION_KEYS is not set")]
     CacheKeys(#[source] tenant_cache::SealingKeyMissing),
+    #[error("SESSION_KEYS cannot be used for the tokens of sessions")]
+    SessionKeys(#[source] sealing::InvalidKeyRing),
     #[error("a key could not be made")]
     FreshKey(#[source] sealing::SealError),
     #[error("the client for the identity provider could not be made")]

@@ -17,12 +17,12 @@ use employer_store::{DatabaseSettings, check_address};
 use portal_api::Reach;
 use portal_api::metrics::MetricsAccess;
 use sealing::KeyRing;
-use secrecy::{ExposeSecret, SecretBox, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use tenant_cache::Operation;
 use url::Url;
 
 pub(crate) use faults::InvalidSettings;
-pub(crate) use keys::CACHE_KEYS;
+pub(crate) use keys::{CACHE_KEYS, NamedKeys};
 pub(crate) use redis::{RedisSettings, Service};
 pub(crate) use tuning::{LogFormat, Telemetry, Tuning};
 pub(crate) use variables::Variables;
@@ -47,8 +47,8 @@ pub(crate) struct Settings {
     pub(crate) worker_database: DatabaseSettings,
     pub(crate) redis: RedisSettings,
     pub(crate) identity_provider: IdentityProvider,
-    /// Signs cookies and cursors.
-    pub(crate) session_key: SecretBox<[u8; 64]>,
+    /// Make cookies and cursors.
+    pub(crate) session_keys: NamedKeys<64>,
     pub(crate) metrics: MetricsAccess,
     /// Who may reach the portal, and through whom.
     pub(crate) reach: Reach,
@@ -91,13 +91,13 @@ impl Settings {
         let worker_url = read_worker_url(variables, strictness, faults);
         let redis = RedisSettings::read(variables, strictness, tuning.as_ref(), faults);
         let identity_provider = IdentityProvider::read(variables, strictness, faults);
-        let session_key = variables
+        let session_keys = variables
             .find_secret("SESSION_KEYS", faults)
             .or_else(|| {
                 faults
                     .missing("SESSION_KEYS", "id:base64,…, 64 bytes each (openssl rand -base64 64)")
             })
-            .and_then(|text| keys::newest_key::<64>("SESSION_KEYS", &text, faults));
+            .and_then(|text| keys::read_keys::<64>("SESSION_KEYS", &text, faults));
         let metrics = read_metrics_access(variables, strictness, faults);
         let cache_keys = keys::find_cache_keys(&Operation::ALL, variables, faults);
         let tuning = tuning?;
@@ -111,7 +111,7 @@ impl Settings {
             worker_database: pool(worker_url?, tuning.database.worker_max_connections),
             redis: redis?,
             identity_provider: identity_provider?,
-            session_key: session_key?,
+            session_keys: session_keys?,
             metrics: metrics?,
             reach: reach?,
             cache_keys,

@@ -43,9 +43,24 @@ sections! {
         allow_from: String,
     }
     /// `[session]`
-    Session { idle_seconds: u64, absolute_seconds: u64, login_transaction_seconds: u64, }
+    Session {
+        idle_seconds: u64,
+        absolute_seconds: u64,
+        login_transaction_seconds: u64,
+        lease_ms: u64,
+        process_entries: usize,
+        ledger_lookups: usize,
+        ledger_queue_ms: u64,
+    }
     /// `[auth]`
-    Auth { request_timeout_ms: u64, clock_skew_seconds: u64, }
+    Auth {
+        request_timeout_ms: u64,
+        clock_skew_seconds: u64,
+        refresh_tokens: bool,
+        refresh_early_seconds: u64,
+        refresh_timeout_ms: u64,
+        refresh_pause_ms: u64,
+    }
     /// `[database]`
     Database {
         max_connections: u32,
@@ -137,7 +152,8 @@ pub(crate) enum LogFormat {
 }
 
 /// Settings that may be zero; every other number must be at least 1.
-const MAY_BE_ZERO: [&str; 6] = [
+const MAY_BE_ZERO: [&str; 7] = [
+    "session.lease_ms",
     "http.workers",
     "relay.min_age_ms",
     "redis.batch_window_us",
@@ -147,7 +163,8 @@ const MAY_BE_ZERO: [&str; 6] = [
 ];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
-const AT_MOST: [(&str, i64, &str); 9] = [
+const AT_MOST: [(&str, i64, &str); 10] = [
+    ("session.lease_ms", 1_000, "somebody who was removed would be let in for longer"),
     ("redis.connect_timeout_ms", 2_000, "nobody waits longer than 2 s for a connection"),
     ("redis.command_timeout_ms", 2_000, "nobody waits longer than 2 s for an answer"),
     ("redis.batch_commands", 1_000, "an Upstash request takes no more commands"),

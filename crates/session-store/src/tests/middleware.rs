@@ -9,7 +9,8 @@ use actix_web::{App, Error, web};
 use redis_provider::testing::Fault;
 use tenancy::Clock as _;
 
-use super::{ABSOLUTE, Bench, away, record};
+use super::ledger::TestLedger;
+use super::{ABSOLUTE, Bench, away, new_session};
 use crate::{PortalSession, is_store_outage};
 
 const COOKIE: &str = "portal";
@@ -30,11 +31,17 @@ struct Answer {
 }
 
 impl Bench {
+    /// Lets what the process holds be forgotten, where the clock cannot be moved.
+    async fn lease_ends_at_once(&self) {
+        let change = TestLedger::change(&self.new_session(), Vec::new());
+        drop(self.copies.apply(&change).await);
+    }
+
     /// Sends one request, with the cookie where there is one.
     async fn send(&self, path: &str, cookie: Option<&Cookie<'static>>) -> Result<Answer, Error> {
         let now = self.clock.now();
         let sign_in = move |session: PortalSession| async move {
-            session.sign_in(&record(now)).unwrap();
+            session.sign_in(&new_session(now)).unwrap();
             format!("{session:?}")
         };
         let lifecycle = PersistentSession::default().session_ttl(ABSOLUTE.try_into().unwrap());
@@ -85,7 +92,7 @@ async fn signing_in_again_ends_the_session_before() {
     assert_ne!(first.value(), second.value());
     assert_eq!(bench.send("/who", Some(&first)).await.unwrap().body, "nobody");
     assert_eq!(bench.send("/who", Some(&second)).await.unwrap().body, "Ada Example");
-    assert_eq!(bench.keys().await.len(), 1);
+    assert_eq!(bench.ledger.sessions(), 1);
 }
 
 #[actix_web::test]
@@ -100,19 +107,19 @@ async fn an_altered_cookie_is_nobodys() {
 async fn every_outage_is_recognized_as_one() {
     let bench = Bench::new();
     let cookie = bench.send("/in", None).await.unwrap().cookie.unwrap();
-    // What breaks, and at which step of the middleware it is met: load, save, update, delete.
-    for (method, path, cookie) in [
-        ("get", "/who", Some(&cookie)),
-        ("set", "/in", None),
-        ("set", "/in", Some(&cookie)),
-        ("delete_many", "/out", Some(&cookie)),
-    ] {
-        bench.redis.inject_on(method, Fault::Fail(away()));
+    bench.redis.inject(Fault::Fail(away()));
+    bench.ledger.goes_away(true);
+    bench.lease_ends_at_once().await;
+    // Each step of the middleware: load, save, update, delete.
+    for (path, cookie) in
+        [("/who", Some(&cookie)), ("/in", None), ("/in", Some(&cookie)), ("/out", Some(&cookie))]
+    {
         let error = bench.send(path, cookie).await.err().unwrap();
-        assert!(is_store_outage(&error), "{method} {path}");
-        assert!(format!("{error:?}").contains("no route"), "the log sees why: {error:?}");
-        bench.redis.heal();
+        assert!(is_store_outage(&error), "{path}");
+        assert!(format!("{error:?}").contains("the test said so"), "the log sees why: {error:?}");
     }
+    bench.redis.heal();
+    bench.ledger.goes_away(false);
     assert_eq!(bench.send("/who", Some(&cookie)).await.unwrap().body, "Ada Example");
     assert!(!is_store_outage(&actix_web::error::ErrorInternalServerError("another")));
 }

@@ -1,7 +1,10 @@
-//! The contract of the session store, on the in-process provider and on one that fails.
+//! The contract of the session store, on the in-process provider, on one that fails, and on a
+//! ledger that can be away.
 
+mod access;
+mod ledger;
 mod middleware;
-mod snapshots;
+mod outage;
 mod store;
 
 use std::collections::HashMap;
@@ -10,41 +13,69 @@ use std::time::Duration;
 
 use actix_session::storage::{SessionKey, SessionStore as _};
 use actix_web::cookie::time::Duration as CookieDuration;
+use ledger::TestLedger;
 use redis_provider::testing::{FaultyRedis, RecordingRedis};
 use redis_provider::{MemoryProvider, MemorySettings, RedisError, RedisProvider, ScanCursor};
-use tenancy::{Clock, ManualClock, TenantId, UserId};
+use tenancy::{Clock as _, ManualClock, TenantId, UserId};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use uuid::Uuid;
 
-use crate::portal_session::{RECORD, ROTATE};
-use crate::{RedisSessionStore, SessionRecord, SessionSettings};
+use crate::portal_session::{RECORD, SIGN_IN};
+use crate::{
+    AccessCopies, Device, NewSession, PortalSessionStore, SessionRecord, SessionSettings, Sid,
+};
 
 const START: OffsetDateTime = datetime!(2026-11-20 08:00 UTC);
 const IDLE: Duration = Duration::from_hours(1);
 const ABSOLUTE: Duration = Duration::from_mins(150);
+const LEASE: Duration = Duration::from_secs(1);
+
+const SETTINGS: SessionSettings = SessionSettings {
+    idle: IDLE,
+    absolute: ABSOLUTE,
+    lease: LEASE,
+    held: 1_000,
+    ledger_lookups: 2,
+    ledger_queue: Duration::from_secs(2),
+};
 
 /// A store over a provider that can be broken and that counts, with clocks that move together.
 struct Bench {
     redis: Arc<FaultyRedis>,
     recording: Arc<RecordingRedis>,
     clock: Arc<ManualClock>,
-    store: RedisSessionStore,
+    ledger: Arc<TestLedger>,
+    copies: AccessCopies,
+    store: PortalSessionStore,
 }
 
 impl Bench {
     fn new() -> Self {
         let memory = Arc::new(MemoryProvider::new(MemorySettings::default()));
         let recording = Arc::new(RecordingRedis::new(memory));
+        let clock = Arc::new(ManualClock::at(START));
+        let ledger = Arc::new(TestLedger::new(clock.clone()));
+        let bench = Self::instance(recording, clock, ledger);
+        bench.ledger.tells(&bench.copies);
+        bench
+    }
+
+    /// Another process over the same Redis and ledger.
+    fn another(&self) -> Self {
+        Self::instance(self.recording.clone(), self.clock.clone(), self.ledger.clone())
+    }
+
+    fn instance(
+        recording: Arc<RecordingRedis>,
+        clock: Arc<ManualClock>,
+        ledger: Arc<TestLedger>,
+    ) -> Self {
         let provider: Arc<dyn RedisProvider> = recording.clone();
         let redis = Arc::new(FaultyRedis::new(provider));
-        let clock = Arc::new(ManualClock::at(START));
-        let store = RedisSessionStore::new(
-            redis.clone(),
-            clock.clone(),
-            SessionSettings { idle: IDLE, absolute: ABSOLUTE },
-        );
-        Self { redis, recording, clock, store }
+        let copies = AccessCopies::new(redis.clone(), SETTINGS);
+        let store = PortalSessionStore::new(copies.clone(), ledger.clone(), None, clock.clone());
+        Self { redis, recording, clock, ledger, copies, store }
     }
 
     /// Lets time pass, for us and for Redis.
@@ -53,13 +84,17 @@ impl Bench {
         tokio::time::advance(duration).await;
     }
 
-    /// A record of somebody who signs in now.
-    fn record(&self) -> SessionRecord {
-        record(self.clock.now())
+    /// Lets what the process holds run out.
+    async fn lease_ends(&self) {
+        self.pass(LEASE).await;
+    }
+
+    fn new_session(&self) -> NewSession {
+        new_session(self.clock.now())
     }
 
     async fn save(&self) -> SessionKey {
-        self.store.save(state(&self.record()), &cookie_ttl()).await.unwrap()
+        self.store.save(signing_in(&self.new_session()), &cookie_ttl()).await.unwrap()
     }
 
     async fn load(&self, key: &SessionKey) -> Option<SessionRecord> {
@@ -81,29 +116,29 @@ impl Bench {
     }
 }
 
-fn record(now: OffsetDateTime) -> SessionRecord {
-    SessionRecord {
+fn sid(key: &SessionKey) -> Sid {
+    Sid::of_cookie(key.as_ref())
+}
+
+fn new_session(now: OffsetDateTime) -> NewSession {
+    NewSession {
         user: UserId::from_uuid(Uuid::from_u128(7)),
         tenant: TenantId::from_uuid(Uuid::from_u128(8)),
         org: "org_9f2cA1".parse().unwrap(),
         subject: "samlp|conn|x:y@z {*}".to_owned(),
+        issuer: "https://login.example/".to_owned(),
         idp_sid: Some("idp-session-1".to_owned()),
         name: "Ada Example".to_owned(),
         email: "ada@example.com".to_owned(),
         csrf_token: "csrf-secret".to_owned(),
-        created_at: now,
+        device: Device::default(),
         absolute_expires_at: now + ABSOLUTE,
+        tokens: None,
     }
 }
 
-fn state(record: &SessionRecord) -> HashMap<String, String> {
-    HashMap::from([(RECORD.to_owned(), serde_json::to_string(record).unwrap())])
-}
-
-fn rotating(record: &SessionRecord) -> HashMap<String, String> {
-    let mut state = state(record);
-    state.insert(ROTATE.to_owned(), "true".to_owned());
-    state
+fn signing_in(new: &NewSession) -> HashMap<String, String> {
+    HashMap::from([(SIGN_IN.to_owned(), serde_json::to_string(new).unwrap())])
 }
 
 fn cookie_ttl() -> CookieDuration {

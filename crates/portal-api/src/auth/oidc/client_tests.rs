@@ -86,6 +86,7 @@ impl Provider {
                 organization: Some(&organization),
             })
             .await
+            .map(|(identity, _)| identity)
     }
 }
 

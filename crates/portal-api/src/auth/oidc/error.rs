@@ -17,8 +17,9 @@ pub enum OidcError {
         /// What is wrong with it.
         reason: String,
     },
-    /// It did not take the authorization code: used twice, too old, or not made for us.
-    #[error("the identity provider refused the authorization code")]
+    /// It did not take the authorization code or refresh token: used twice, too old, revoked, or
+    /// not made for us.
+    #[error("the identity provider refused the authorization code or refresh token")]
     CodeRefused,
     /// It did not take our request for tokens: client id, secret or redirect address.
     #[error("the identity provider refused the token request: {error}")]

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
 use reqwest::Client;
+use session_store::Tokens;
 use tenancy::{Clock, OrgId};
 use url::Url;
 
@@ -48,9 +49,12 @@ const KEYS_FRESH: Duration = Duration::from_mins(10);
 /// How long an outage of the issuer may last before what it published is no longer trusted.
 const USABLE: Duration = Duration::from_hours(24);
 
-/// What is asked of the identity provider: who it is. No API is called on anybody's behalf, so no
-/// refresh token is asked for.
+/// What is asked of the identity provider: who it is.
 const SCOPE: &str = "openid profile email";
+
+/// The same, with tokens that can be refreshed: through them the portal learns that the identity
+/// provider takes its word back.
+const SCOPE_WITH_REFRESH: &str = "openid profile email offline_access";
 
 /// The client of one issuer. Shared by all workers of the process.
 pub struct OidcClient {
@@ -125,7 +129,7 @@ impl OidcClient {
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.settings.client_id)
             .append_pair("redirect_uri", &self.redirect_uri())
-            .append_pair("scope", SCOPE)
+            .append_pair("scope", if self.keeps_tokens() { SCOPE_WITH_REFRESH } else { SCOPE })
             .append_pair("state", request.state)
             .append_pair("nonce", request.nonce)
             .append_pair("code_challenge", request.code_challenge)
@@ -134,21 +138,51 @@ impl OidcClient {
         Ok(url)
     }
 
-    /// Exchanges an authorization code for the identity that it stands for.
+    /// Exchanges an authorization code for the identity that it stands for, and the tokens to keep
+    /// for it.
     pub(crate) async fn exchange_code(
         &self,
         exchange: &CodeExchange<'_>,
-    ) -> Result<Identity, OidcError> {
+    ) -> Result<(Identity, Option<Tokens>), OidcError> {
         let metadata = self.metadata().await?;
         let request = token_endpoint::Request {
             code: exchange.code,
             code_verifier: exchange.code_verifier,
             redirect_uri: &self.redirect_uri(),
         };
-        let token =
+        let asked_at = self.clock.now();
+        let mut answer =
             token_endpoint::exchange(&self.http, &metadata.token_endpoint, &self.settings, request)
                 .await?;
-        self.verify(&token, exchange.nonce, exchange.organization).await
+        let token = answer
+            .id_token
+            .take()
+            .ok_or_else(|| OidcError::unusable("token answer", "it holds no id token"))?;
+        let identity = self.verify(&token, exchange.nonce, exchange.organization).await?;
+        let tokens = self.keeps_tokens().then(|| answer.tokens(None, asked_at)).flatten();
+        Ok((identity, tokens))
+    }
+
+    /// Exchanges a refresh token for new tokens; [`OidcError::CodeRefused`] where the identity
+    /// provider takes it no more. It may be spent where no answer comes within `timeout`.
+    pub(crate) async fn refresh(
+        &self,
+        refresh_token: &str,
+        timeout: Duration,
+    ) -> Result<Tokens, OidcError> {
+        let endpoint = self.metadata().await?.token_endpoint.clone();
+        let asked_at = self.clock.now();
+        let mut answer =
+            token_endpoint::refresh(&self.http, &endpoint, &self.settings, refresh_token, timeout)
+                .await?;
+        answer
+            .tokens(Some(refresh_token), asked_at)
+            .ok_or_else(|| OidcError::unusable("token answer", "it holds no access token"))
+    }
+
+    /// Whether tokens are asked for and kept.
+    fn keeps_tokens(&self) -> bool {
+        self.settings.refresh_tokens && self.settings.audience.is_some()
     }
 
     /// Where the browser goes to end the identity provider's own session as well. Made of what is

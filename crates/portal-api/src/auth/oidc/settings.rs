@@ -17,6 +17,8 @@ pub struct OidcSettings {
     pub client_secret: SecretString,
     /// The API that access tokens are asked for, where there is one.
     pub audience: Option<String>,
+    /// Whether sign-ins ask for a refresh token as well, where there is such an API.
+    pub refresh_tokens: bool,
     /// How long one request to the identity provider may take, its body included.
     pub request_timeout: Duration,
     /// How far the identity provider's clock may be from ours.

@@ -19,6 +19,7 @@ pub(crate) fn settings(issuer: &str) -> OidcSettings {
         client_id: "portal".to_owned(),
         client_secret: "hunter2".into(),
         audience: None,
+        refresh_tokens: true,
         request_timeout: Duration::from_secs(2),
         clock_skew: Duration::from_secs(30),
     }

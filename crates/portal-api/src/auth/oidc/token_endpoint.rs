@@ -1,8 +1,12 @@
-//! The exchange of an authorization code (`client_secret_post`).
+//! The exchange of an authorization code or a refresh token (`client_secret_post`).
+
+use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
+use session_store::Tokens;
+use time::OffsetDateTime;
 use url::Url;
 
 use super::error::{FetchError, OidcError};
@@ -10,6 +14,12 @@ use super::http;
 use super::settings::OidcSettings;
 
 const MAX_BYTES: usize = 64 * 1024;
+
+/// Longest tokens that are kept, in bytes.
+const MAX_KEPT_BYTES: usize = 32 * 1024;
+
+/// Longest time for which an access token is believed to be good: the most that Auth0 gives.
+const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 30);
 
 /// Longest `error` code that is logged.
 const MAX_ERROR_CHARS: usize = 64;
@@ -32,10 +42,37 @@ struct Form<'a> {
     redirect_uri: &'a str,
 }
 
-/// Of the tokens in the answer only the id token is of use; the others are not kept.
+#[derive(Serialize)]
+struct RefreshForm<'a> {
+    grant_type: &'static str,
+    client_id: &'a str,
+    client_secret: &'a str,
+    refresh_token: &'a str,
+}
+
+/// What the endpoint answers with, as far as it is of use.
 #[derive(Deserialize)]
-struct Tokens {
-    id_token: String,
+pub(super) struct Answer {
+    pub(super) id_token: Option<String>,
+    access_token: Option<String>,
+    refresh_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+impl Answer {
+    /// The tokens to keep; none where there is nothing to refresh, or nothing to refresh it with.
+    /// A provider that does not rotate refresh tokens sends none: the old one stays good.
+    pub(super) fn tokens(
+        &mut self,
+        old_refresh: Option<&str>,
+        asked_at: OffsetDateTime,
+    ) -> Option<Tokens> {
+        let refresh = self.refresh_token.take().or_else(|| old_refresh.map(str::to_owned))?;
+        let access = self.access_token.take()?;
+        let lifetime = Duration::from_secs(self.expires_in?).min(LONGEST_LIFETIME);
+        let is_storable = !access.is_empty() && access.len() + refresh.len() <= MAX_KEPT_BYTES;
+        is_storable.then(|| Tokens { access, refresh, access_expires_at: asked_at + lifetime })
+    }
 }
 
 #[derive(Deserialize)]
@@ -43,13 +80,13 @@ struct Refusal {
     error: String,
 }
 
-/// Exchanges a code; answers the id token as it came.
+/// Exchanges a code.
 pub(super) async fn exchange(
     client: &Client,
     endpoint: &Url,
     settings: &OidcSettings,
     request: Request<'_>,
-) -> Result<String, OidcError> {
+) -> Result<Answer, OidcError> {
     let form = Form {
         grant_type: "authorization_code",
         client_id: &settings.client_id,
@@ -61,12 +98,34 @@ pub(super) async fn exchange(
     // Never sent twice: a code that was used twice ends the session that the first use began.
     let request = client.post(endpoint.clone()).form(&form);
     let (status, body) = http::send(request, MAX_BYTES).await?;
+    read(status, &body)
+}
+
+/// Exchanges a refresh token. It may be spent where no answer comes.
+pub(super) async fn refresh(
+    client: &Client,
+    endpoint: &Url,
+    settings: &OidcSettings,
+    refresh_token: &str,
+    timeout: Duration,
+) -> Result<Answer, OidcError> {
+    let form = RefreshForm {
+        grant_type: "refresh_token",
+        client_id: &settings.client_id,
+        client_secret: settings.client_secret.expose_secret(),
+        refresh_token,
+    };
+    let request = client.post(endpoint.clone()).timeout(timeout).form(&form);
+    let (status, body) = http::send(request, MAX_BYTES).await?;
+    read(status, &body)
+}
+
+fn read(status: StatusCode, body: &[u8]) -> Result<Answer, OidcError> {
     if status == StatusCode::OK {
-        let tokens: Tokens = serde_json::from_slice(&body)
-            .map_err(|_| OidcError::unusable("token answer", "it holds no id token"))?;
-        return Ok(tokens.id_token);
+        return serde_json::from_slice(body)
+            .map_err(|_| OidcError::unusable("token answer", "it is not what the standard says"));
     }
-    Err(refusal(status, &body))
+    Err(refusal(status, body))
 }
 
 /// Why there are no tokens. Statuses differ between providers, the `error` code does not.

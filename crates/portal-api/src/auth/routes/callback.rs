@@ -3,13 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use employer_store::identity;
 use serde::Deserialize;
-use session_store::{PortalSession, SessionRecord};
+use session_store::{NewSession, PortalSession};
 use tenancy::OrgId;
 use time::OffsetDateTime;
 
 use super::super::login_transaction::{LoginTransaction, random_text};
 use super::super::oidc::{CodeExchange, Identity};
-use super::super::{membership, oidc};
+use super::super::{device, membership, oidc};
 use super::organization_choice::choose_organization;
 use super::{cookies_of, redirect, transaction_cookies, wants_html};
 use crate::error::{ApiError, ErrorCode, Problem};
@@ -84,7 +84,7 @@ async fn complete(
     query: &CallbackQuery,
     transaction: LoginTransaction,
 ) -> Result<HttpResponse, ApiError> {
-    let identity = state
+    let (identity, tokens) = state
         .identity_provider
         .exchange_code(&CodeExchange {
             code: query.code(state.identity_provider.issuer())?,
@@ -96,17 +96,18 @@ async fn complete(
     let Some(org) = &identity.organization else {
         return choose_organization(request, state, &identity, transaction.return_to).await;
     };
-    let record = sign_in(state, &identity, org).await?;
-    session.sign_in(&record).map_err(ApiError::internal)?;
+    let new = sign_in(request, state, &identity, org).await?;
+    session.sign_in(&NewSession { tokens, ..new }).map_err(ApiError::internal)?;
     Ok(redirect(transaction.return_to.as_str()))
 }
 
 /// The session of somebody whom the identity provider vouches for: only members get one.
 async fn sign_in(
+    request: &HttpRequest,
     state: &PortalState,
     identity: &Identity,
     org: &OrgId,
-) -> Result<SessionRecord, ApiError> {
+) -> Result<NewSession, ApiError> {
     let name = identity.name.as_deref().unwrap_or_default();
     let email = identity.email.as_deref().unwrap_or_default();
     // Looked up before it is recorded: the audit trail must not tell of a sign-in that is refused.
@@ -116,21 +117,21 @@ async fn sign_in(
     membership::refuse_suspended(status)?;
     let recorded = identity::record_sign_in(&state.db, subject, org, name, email).await?;
     let membership = recorded.ok_or_else(not_a_member)?;
-    let created_at = state.clock.now();
-    let record = SessionRecord {
+    membership::refresh_snapshot(state, &membership).await;
+    Ok(NewSession {
         user: membership.user,
         tenant: membership.tenant,
         org: membership.org.clone(),
         subject: identity.subject.clone(),
+        issuer: state.identity_provider.issuer().to_owned(),
         idp_sid: identity.idp_sid.clone(),
         name: membership.name.clone(),
         email: membership.email.clone(),
         csrf_token: random_text(),
-        created_at,
-        absolute_expires_at: absolute_end(state, identity, created_at)?,
-    };
-    membership::refresh_snapshot(state, &record, &membership).await;
-    Ok(record)
+        device: device::device_of(request),
+        absolute_expires_at: absolute_end(state, identity, state.clock.now())?,
+        tokens: None,
+    })
 }
 
 fn not_a_member() -> ApiError {

@@ -1,6 +1,7 @@
 //! The routes of sign-in, sign-out and the signed-in person.
 
 mod callback;
+mod devices;
 mod login;
 mod logout;
 mod organization_choice;
@@ -11,6 +12,10 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 
 pub(crate) use callback::{__path_callback, callback};
+pub(crate) use devices::{
+    __path_end_device, __path_end_devices, __path_list_devices, end_device, end_devices,
+    list_devices,
+};
 pub(crate) use login::{__path_login, login};
 pub(crate) use logout::{__path_logout, logout};
 pub(crate) use session::{__path_session, session};

@@ -7,6 +7,8 @@ use actix_web::HttpRequest;
 use actix_web::http::header::USER_AGENT;
 use session_store::Device;
 
+use crate::edge::Client;
+
 /// Longest part of a header that is looked at, in bytes.
 const MAX_AGENT_BYTES: usize = 512;
 
@@ -39,7 +41,7 @@ const SYSTEMS: [(&str, &str); 7] = [
 /// The device that a request comes from.
 pub(super) fn device_of(request: &HttpRequest) -> Device {
     let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
-    let address = request.peer_addr().map(|address| network_of(address.ip()));
+    let address = Client::of(request).and_then(|client| client.address).map(network_of);
     Device { agent: family_of(agent.unwrap_or_default()), address: address.unwrap_or_default() }
 }
 

@@ -147,15 +147,17 @@ mod tests {
     use actix_web::body::to_bytes;
     use actix_web::test::TestRequest;
     use actix_web::{FromRequest as _, ResponseError as _};
-    use tenant_cache::Outcome;
+    use tenant_cache::{Content, Outcome};
 
     use super::*;
 
     fn answer() -> CachedAnswer {
         CachedAnswer {
-            body: Bytes::from_static(b"{}"),
-            gzip: None,
-            etag: format!("\"{}\"", hash_of(b"{}")).into(),
+            content: Arc::new(Content {
+                body: Bytes::from_static(b"{}"),
+                gzip: None,
+                etag: format!("\"{}\"", hash_of(b"{}")).into(),
+            }),
             outcome: Outcome::Hit,
             age: Duration::from_millis(2_900),
         }
@@ -172,7 +174,9 @@ mod tests {
             request = request.insert_header(("If-None-Match", tags));
         }
         let headers = ReadHeaders::extract(&request.to_http_request()).await.unwrap();
-        let answer = CachedAnswer { gzip: gzip.map(Bytes::from_static), ..answer() };
+        let mut answer = answer();
+        let content = Content { gzip: gzip.map(Bytes::from_static), ..(*answer.content).clone() };
+        answer.content = Arc::new(content);
         let next = Some("/api/jobs?cursor=x".to_owned());
         let whole = Representation::whole(&answer, job_tag(7, &answer.etag));
         Representation { next, ..whole }.respond(&headers)

@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// URL that a sign-out may return to; may be repeated [default: the callbacks' origins]
     #[arg(long)]
     pub(crate) allowed_logout_url: Vec<Url>,
+    /// Where the links of invitations lead [default: `/auth/login` beside the first callback]
+    #[arg(long)]
+    pub(crate) login_uri: Option<Url>,
     /// Identifier of an API; may be repeated [default: any absolute URI]
     #[arg(long)]
     pub(crate) audience: Vec<Url>,
@@ -70,6 +73,12 @@ impl ClientSecret {
     /// The secret itself, for a comparison or a signature.
     pub(crate) fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for ClientSecret {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 
@@ -109,6 +118,7 @@ pub(crate) struct Settings {
     pub(crate) client_id: String,
     pub(crate) client_secret: ClientSecret,
     pub(crate) client_name: String,
+    pub(crate) login_uri: Url,
     /// Empty: any absolute URI is an API.
     pub(crate) audiences: Vec<String>,
     pub(crate) roles_claim: String,
@@ -145,7 +155,10 @@ impl Args {
         if !(8..=256).contains(&self.client_secret.expose().len()) {
             return Err(ArgsError::ClientSecret);
         }
+        let beside = |callback: &Url| callback.join("/auth/login").ok();
+        let login_uri = self.login_uri.or_else(|| self.allowed_callback.first().and_then(beside));
         Ok(Settings {
+            login_uri: login_uri.unwrap_or_else(|| issuer.clone()),
             issuer,
             cookie_name: format!("dev-auth0-{port}"),
             client_id: self.client_id,

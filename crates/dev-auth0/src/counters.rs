@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     pub(crate) logout: u64,
     pub(crate) revoke: u64,
     pub(crate) backchannel_logout: u64,
+    pub(crate) management: u64,
     pub(crate) token: TokenCounters,
     #[serde(skip)]
     subjects: BTreeMap<String, TokenCounters>,
@@ -27,6 +28,7 @@ pub(crate) struct Counters {
 pub(crate) struct TokenCounters {
     pub(crate) authorization_code: u64,
     pub(crate) refresh_token: u64,
+    pub(crate) client_credentials: u64,
     /// Calls that got an error, of either grant or of none.
     pub(crate) refused: u64,
 }
@@ -36,6 +38,7 @@ pub(crate) struct TokenCounters {
 pub(crate) enum TokenCall {
     AuthorizationCode,
     RefreshToken,
+    ClientCredentials,
     Refused,
 }
 
@@ -44,6 +47,7 @@ impl TokenCounters {
         match call {
             TokenCall::AuthorizationCode => self.authorization_code += 1,
             TokenCall::RefreshToken => self.refresh_token += 1,
+            TokenCall::ClientCredentials => self.client_credentials += 1,
             TokenCall::Refused => self.refused += 1,
         }
     }

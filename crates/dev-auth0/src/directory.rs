@@ -1,15 +1,17 @@
 //! Who exists: organizations, people, and who is a member of what in which role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tenancy::OrgId;
+use tenancy::{OrgId, Role};
 
 const FILE_MAX: u64 = 8 * 1024 * 1024;
 const ORGANIZATIONS_MAX: usize = 5_000;
 const PEOPLE_MAX: usize = 50_000;
 const MEMBERSHIPS_MAX: usize = 200;
+/// As many as Auth0 allows to be given with an invitation.
+const ROLES_MAX: usize = 50;
 
 /// An organization, as the directory file writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,18 +34,41 @@ pub(crate) struct Person {
 
 /// A person's place in one organization.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "MembershipEntry")]
 pub(crate) struct Membership {
     pub(crate) org: OrgId,
-    pub(crate) role: String,
+    /// Names of roles; a member may have none or several.
+    pub(crate) roles: Vec<String>,
+}
+
+/// The same as files and bodies write it: `role`, `roles` or neither.
+#[derive(Deserialize)]
+struct MembershipEntry {
+    org: OrgId,
+    role: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+impl From<MembershipEntry> for Membership {
+    fn from(entry: MembershipEntry) -> Self {
+        let roles = entry.role.into_iter().chain(entry.roles).collect();
+        Self { org: entry.org, roles }
+    }
 }
 
 impl Person {
-    /// The person's role in the organization, when they are a member.
-    pub(crate) fn role_in(&self, org: &OrgId) -> Option<&str> {
+    /// The person's roles in the organization, when they are a member.
+    pub(crate) fn roles_in(&self, org: &OrgId) -> Option<&[String]> {
         self.memberships
             .iter()
             .find(|membership| membership.org == *org)
-            .map(|membership| membership.role.as_str())
+            .map(|membership| membership.roles.as_slice())
+    }
+
+    /// One word about the person's place in the organization, when they are a member.
+    pub(crate) fn role_in(&self, org: &OrgId) -> Option<&str> {
+        self.roles_in(org).map(|roles| roles.first().map_or("no role", String::as_str))
     }
 
     /// Whether a `login_hint` means this person.
@@ -142,7 +167,7 @@ impl Directory {
             return Err(DirectoryError::Full);
         }
         for (index, membership) in person.memberships.iter().enumerate() {
-            check_text("a role", &membership.role)?;
+            check_roles(&membership.roles)?;
             let (subject, org) = (person.subject.clone(), membership.org.clone());
             if !self.organizations.contains_key(&org) {
                 return Err(DirectoryError::UnknownOrganization { subject, org });
@@ -155,12 +180,53 @@ impl Directory {
         Ok(())
     }
 
-    /// Makes a person a member, or gives the member another role.
-    pub(crate) fn join(&mut self, subject: &str, org: &OrgId, role: &str) {
-        if let Some(person) = self.people.get_mut(subject) {
-            person.memberships.retain(|membership| membership.org != *org);
-            person.memberships.push(Membership { org: org.clone(), role: role.to_owned() });
+    /// Makes a person a member; answers whether they were none. Nobody who does not exist becomes one.
+    pub(crate) fn join(&mut self, subject: &str, org: &OrgId) -> bool {
+        let Some(person) = self.people.get_mut(subject) else { return false };
+        let is_new = person.roles_in(org).is_none();
+        if is_new {
+            person.memberships.push(Membership { org: org.clone(), roles: Vec::new() });
         }
+        is_new
+    }
+
+    /// Ends a membership; answers whether there was one.
+    pub(crate) fn leave(&mut self, subject: &str, org: &OrgId) -> bool {
+        let Some(person) = self.people.get_mut(subject) else { return false };
+        let count = person.memberships.len();
+        person.memberships.retain(|membership| membership.org != *org);
+        person.memberships.len() < count
+    }
+
+    /// Gives a member roles; answers those that they did not have.
+    pub(crate) fn assign(&mut self, subject: &str, org: &OrgId, roles: &[String]) -> Vec<String> {
+        let Some(own) = self.roles_of_mut(subject, org) else { return Vec::new() };
+        let added: Vec<String> = roles.iter().filter(|role| !own.contains(role)).cloned().collect();
+        own.extend(added.iter().cloned());
+        added
+    }
+
+    /// Takes roles from a member; answers those that they had.
+    pub(crate) fn withdraw(&mut self, subject: &str, org: &OrgId, roles: &[String]) -> Vec<String> {
+        let Some(own) = self.roles_of_mut(subject, org) else { return Vec::new() };
+        let taken: Vec<String> = own.iter().filter(|role| roles.contains(role)).cloned().collect();
+        own.retain(|role| !roles.contains(role));
+        taken
+    }
+
+    /// The names of all roles: the portal's, and whatever else somebody has.
+    pub(crate) fn role_names(&self) -> BTreeSet<String> {
+        let given = self.people.values().flat_map(|person| &person.memberships);
+        let given = given.flat_map(|membership| membership.roles.iter().cloned());
+        Role::ALL.iter().map(|role| role.as_str().to_owned()).chain(given).collect()
+    }
+
+    fn roles_of_mut(&mut self, subject: &str, org: &OrgId) -> Option<&mut Vec<String>> {
+        let memberships = &mut self.people.get_mut(subject)?.memberships;
+        memberships
+            .iter_mut()
+            .find(|membership| membership.org == *org)
+            .map(|membership| &mut membership.roles)
     }
 
     /// An organization by id.
@@ -196,6 +262,14 @@ impl Directory {
     }
 }
 
+/// Refuses roles that are too many or have unusable names.
+pub(crate) fn check_roles(roles: &[String]) -> Result<(), DirectoryError> {
+    if roles.len() > ROLES_MAX {
+        return Err(DirectoryError::Full);
+    }
+    roles.iter().try_for_each(|role| check_text("a role", role))
+}
+
 /// Refuses a text that is empty, longer than 200 bytes or has control characters.
 pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), DirectoryError> {
     if (1..=200).contains(&text.len()) && !text.chars().any(char::is_control) {
@@ -216,7 +290,7 @@ mod tests {
     fn person(subject: &str, orgs: &[&str]) -> Person {
         let memberships = orgs
             .iter()
-            .map(|org| Membership { org: org.parse().unwrap(), role: "recruiter".into() })
+            .map(|org| Membership { org: org.parse().unwrap(), roles: vec!["recruiter".into()] })
             .collect();
         Person {
             subject: subject.into(),

@@ -48,6 +48,15 @@ impl OAuthError {
         }
     }
 
+    /// The application is known, and may not have this.
+    pub(crate) fn access_denied(description: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            error: "access_denied",
+            description: description.into(),
+        }
+    }
+
     /// The bearer token is missing, expired or not ours.
     pub(crate) fn invalid_token() -> Self {
         Self {

@@ -69,6 +69,16 @@ pub(crate) struct Faults {
 
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) userinfo_status: Option<u16>,
+    /// The Management API answers with this status; 429 comes with Auth0's headers. Here the
+    /// `subject` may be an organization as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) management_status: Option<u16>,
+    pub(crate) management_delay_ms: u64,
+    /// The change is made, but the answer is a 503.
+    pub(crate) management_reply_lost: bool,
+    /// In how many seconds `x-ratelimit-reset` of a 429 lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rate_limit_reset_seconds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) jwks_status: Option<u16>,
     pub(crate) jwks_delay_ms: u64,
@@ -93,6 +103,7 @@ pub(crate) enum Place {
     Authorize,
     Token,
     UserInfo,
+    Management,
     KeySet,
     Discovery,
 }
@@ -123,12 +134,22 @@ impl Faults {
     }
 
     fn check(&self) -> Result<(), FaultsError> {
-        let statuses =
-            [self.token_status, self.userinfo_status, self.jwks_status, self.discovery_status];
+        let statuses = [
+            self.token_status,
+            self.userinfo_status,
+            self.management_status,
+            self.jwks_status,
+            self.discovery_status,
+        ];
         if statuses.into_iter().flatten().any(|status| !(400..=599).contains(&status)) {
             return Err(FaultsError::Status);
         }
-        let delays = [self.token_delay_ms, self.jwks_delay_ms, self.discovery_delay_ms];
+        let delays = [
+            self.token_delay_ms,
+            self.management_delay_ms,
+            self.jwks_delay_ms,
+            self.discovery_delay_ms,
+        ];
         if delays.into_iter().any(|delay| delay > DELAY_MAX_MS) {
             return Err(FaultsError::Delay);
         }
@@ -148,6 +169,11 @@ impl Faults {
         match place {
             Place::Authorize => self.authorize_error.is_some() || self.wrong_state,
             Place::UserInfo => self.userinfo_status.is_some(),
+            Place::Management => {
+                self.management_status.is_some()
+                    || self.management_delay_ms > 0
+                    || self.management_reply_lost
+            }
             Place::KeySet => self.jwks_status.is_some() || self.jwks_delay_ms > 0,
             Place::Discovery => self.discovery_status.is_some() || self.discovery_delay_ms > 0,
             Place::Token => {
@@ -158,6 +184,10 @@ impl Faults {
                     authorize_error: self.authorize_error.clone(),
                     wrong_state: self.wrong_state,
                     userinfo_status: self.userinfo_status,
+                    management_status: self.management_status,
+                    management_delay_ms: self.management_delay_ms,
+                    management_reply_lost: self.management_reply_lost,
+                    rate_limit_reset_seconds: self.rate_limit_reset_seconds,
                     jwks_status: self.jwks_status,
                     jwks_delay_ms: self.jwks_delay_ms,
                     discovery_status: self.discovery_status,

@@ -23,14 +23,17 @@
 mod allow_list;
 mod args;
 mod authorization_request;
+mod client_credentials;
 mod counters;
 mod directory;
 mod error;
+mod event_streams;
 mod expiring;
 mod faults;
 mod invitations;
 mod keys;
 mod ledger;
+mod management;
 mod pages;
 mod parameters;
 mod pkce;

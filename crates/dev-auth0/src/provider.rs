@@ -10,6 +10,7 @@ use crate::allow_list::AllowList;
 use crate::args::Settings;
 use crate::counters::Counters;
 use crate::directory::Directory;
+use crate::event_streams::EventStreams;
 use crate::faults::{FaultTable, Faults, Place};
 use crate::invitations::Invitations;
 use crate::keys::{KeyRing, SigningKey};
@@ -27,6 +28,7 @@ pub(crate) struct Provider {
     keys: RwLock<KeyRing>,
     ledger: Mutex<Ledger>,
     invitations: Mutex<Invitations>,
+    event_streams: Mutex<EventStreams>,
     faults: Mutex<FaultTable>,
     counters: Mutex<Counters>,
 }
@@ -51,6 +53,7 @@ impl Provider {
             keys: RwLock::new(keys),
             ledger: Mutex::new(ledger),
             invitations: Mutex::new(Invitations::new()),
+            event_streams: Mutex::default(),
             faults: Mutex::default(),
             counters: Mutex::default(),
         }
@@ -104,6 +107,11 @@ impl Provider {
     /// Open invitations.
     pub(crate) fn invitations(&self) -> MutexGuard<'_, Invitations> {
         self.invitations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who is told of changes.
+    pub(crate) fn event_streams(&self) -> MutexGuard<'_, EventStreams> {
+        self.event_streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Active faults.

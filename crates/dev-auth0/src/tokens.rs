@@ -277,12 +277,12 @@ pub(crate) fn insert_organization(
     let directory = provider.directory();
     let organization = directory.find_organization(org).ok_or_else(gone)?;
     let person = directory.find_person(&authorization.subject).ok_or_else(gone)?;
-    let role = person.role_in(org).ok_or_else(gone)?;
+    let roles = person.roles_in(org).ok_or_else(gone)?;
     claims.insert("org_id".into(), json!(org));
     if settings.organization_names {
         claims.insert("org_name".into(), json!(organization.name.to_lowercase()));
     }
-    claims.insert(settings.roles_claim.clone(), json!([role]));
+    claims.insert(settings.roles_claim.clone(), json!(roles));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use super::{find_session, session_cookie};
 use crate::authorization_request::{AuthorizationRequest, Refusal};
 use crate::directory::Person;
 use crate::error::PageError;
+use crate::event_streams::{self, Happening, Kind};
 use crate::parameters::Parameters;
 use crate::provider::Provider;
 
@@ -87,7 +88,7 @@ fn chosen_organization(
 
 /// Lets a member in; an invitation makes the invited person one.
 fn admit(
-    provider: &Provider,
+    provider: &web::Data<Provider>,
     wanted: &AuthorizationRequest,
     person: &Person,
     org: Option<&OrgId>,
@@ -100,8 +101,16 @@ fn admit(
             .ok_or_else(|| {
                 Refusal::new("access_denied", "the invitation is for somebody else, or was used")
             })?;
-        provider.directory_mut().join(&person.subject, &invitation.organization, &invitation.role);
+        let (subject, roles) = (person.subject.as_str(), &invitation.roles);
+        let is_new = provider.directory_mut().join(subject, &invitation.organization);
+        let added = provider.directory_mut().assign(subject, &invitation.organization, roles);
         provider.invitations().close(ticket, provider.now());
+        if is_new {
+            event_streams::tell(provider, &Happening::member(Kind::MemberAdded, org, subject));
+        }
+        for role in &added {
+            event_streams::tell(provider, &Happening::role(Kind::RoleAssigned, org, subject, role));
+        }
         return Ok(());
     }
     if person.role_in(org).is_some() { Ok(()) } else { Err(not_a_member(person, org)) }

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
+use super::event_switches::configure as configure_events;
 use super::logout_token::backchannel_logout;
-use crate::directory::{DirectoryError, Organization, Person, check_text};
+use crate::directory::{DirectoryError, Organization, Person, check_roles, check_text};
 use crate::error::OAuthError;
 use crate::faults::Faults;
-use crate::invitations::Invitation;
+use crate::invitations::{Invitation, InvitationRequest};
 use crate::keys::{Rotation, SigningKey};
 use crate::provider::Provider;
 
@@ -28,6 +29,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/people", web::post().to(put_person))
         .route("/invitations", web::post().to(create_invitation))
         .route("/callbacks", web::post().to(allow_callback))
+        .configure(configure_events)
         .route("/requests", web::get().to(show_requests));
 }
 
@@ -113,16 +115,18 @@ async fn put_person(
 }
 
 async fn create_invitation(
-    invitation: web::Json<Invitation>,
+    wanted: web::Json<InvitationRequest>,
     provider: web::Data<Provider>,
 ) -> Result<HttpResponse, OAuthError> {
-    let invitation = invitation.into_inner();
-    check_text("an e-mail address", &invitation.email).map_err(refuse)?;
-    check_text("a role", &invitation.role).map_err(refuse)?;
+    let wanted = wanted.into_inner();
+    check_text("an e-mail address", &wanted.email).map_err(refuse)?;
+    let invitation = Invitation::from_request(wanted, provider.now());
+    check_roles(&invitation.roles).map_err(refuse)?;
     if provider.directory().find_organization(&invitation.organization).is_none() {
         return Err(OAuthError::invalid_request("this organization does not exist"));
     }
-    let ticket = provider.invitations().create(invitation, provider.now());
+    let ticket = invitation.ticket.clone();
+    provider.invitations().add(invitation, provider.now());
     Ok(HttpResponse::Created().json(json!({ "invitation": ticket })))
 }
 

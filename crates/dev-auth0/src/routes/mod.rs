@@ -4,6 +4,7 @@ mod authorize;
 mod choose;
 mod dev_switches;
 mod discovery;
+mod event_switches;
 mod logout;
 mod logout_token;
 mod token;
@@ -16,6 +17,7 @@ use serde_json::json;
 
 use crate::error::OAuthError;
 use crate::ledger::SsoSession;
+use crate::management;
 use crate::provider::Provider;
 
 const BODY_MAX: usize = 64 * 1024;
@@ -37,6 +39,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .route("/oidc/logout", web::get().to(logout::oidc_logout_get))
         .route("/oidc/logout", web::post().to(logout::oidc_logout_post))
         .route("/v2/logout", web::get().to(logout::v2_logout))
+        .service(web::scope("/api/v2").configure(management::configure))
         .service(web::scope("/dev").configure(dev_switches::configure))
         .default_service(web::to(not_found));
 }

@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::authorization_request::Scope;
+use crate::client_credentials;
 use crate::counters::TokenCall;
 use crate::error::OAuthError;
 use crate::faults::{Faults, Place};
@@ -72,7 +73,8 @@ impl<'a> Grant<'a> {
             _ => Err(OAuthError {
                 status: StatusCode::BAD_REQUEST,
                 error: "unsupported_grant_type",
-                description: "grant_type is authorization_code or refresh_token".into(),
+                description:
+                    "grant_type is authorization_code, refresh_token or client_credentials".into(),
             }),
         }
     }
@@ -124,6 +126,10 @@ async fn exchange(
 ) -> Result<(TokenCall, Map<String, Value>), OAuthError> {
     let parameters = read_body(request, body)?;
     authenticate(request, &parameters, provider)?;
+    if parameters.get("grant_type") == Some("client_credentials") {
+        let tokens = client_credentials::grant(provider, &parameters).await?;
+        return Ok((TokenCall::ClientCredentials, tokens));
+    }
     let grant = Grant::parse(&parameters)?;
     *subject = grant.subject(provider);
     let faults = provider.take_faults(Place::Token, subject.as_deref());

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod logout;
 #[cfg(test)]
+mod management;
+#[cfg(test)]
 mod organizations;
 #[cfg(test)]
 mod page;
@@ -16,3 +18,5 @@ mod sign_in;
 mod support;
 #[cfg(test)]
 mod switches;
+#[cfg(test)]
+mod webhook;

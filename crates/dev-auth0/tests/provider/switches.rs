@@ -177,10 +177,14 @@ async fn requests_are_counted_in_all_and_by_subject() {
     provider.get("/.well-known/jwks.json").await;
     let all = provider.get("/dev/requests").await.json();
     assert_eq!((&all["jwks"], &all["choose"]), (&json!(1), &json!(2)));
-    let token = json!({ "authorization_code": 2, "refresh_token": 1, "refused": 1 });
+    let token = json!({
+        "authorization_code": 2, "refresh_token": 1, "client_credentials": 0, "refused": 1,
+    });
     assert_eq!(all["token"], token);
     let own = provider.get(&format!("/dev/requests?subject={ADA}")).await.json();
-    let token = json!({ "authorization_code": 1, "refresh_token": 1, "refused": 1 });
+    let token = json!({
+        "authorization_code": 1, "refresh_token": 1, "client_credentials": 0, "refused": 1,
+    });
     assert_eq!(own["token"], token);
 }
 

@@ -16,9 +16,9 @@ use crate::outbox::read_org;
 use crate::tenant_db::TenantDb;
 
 /// Longest name of a person that is stored, in characters; longer ones are cut.
-const MAX_NAME_CHARS: usize = 200;
+pub(crate) const MAX_NAME_CHARS: usize = 200;
 /// Longest e-mail address that is stored, in characters; longer ones are not taken over.
-const MAX_EMAIL_CHARS: usize = 320;
+pub(crate) const MAX_EMAIL_CHARS: usize = 320;
 
 /// Whether a tenant may be worked in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -140,10 +140,7 @@ pub async fn find_membership(
             email: row.user_email,
             tenant_name: row.tenant_name,
             tenant_slug: row.tenant_slug,
-            tenant_status: row
-                .tenant_status
-                .parse()
-                .map_err(|_| StoreError::inconsistent("status of a tenant"))?,
+            tenant_status: read_status(&row.tenant_status)?,
             time_zone: row.time_zone,
             locale: row.locale,
             currency: row.currency,
@@ -175,6 +172,20 @@ pub async fn list_organizations(
         .collect()
 }
 
+/// The tenant of an organization and whether it may be worked in. None where there is none or it is
+/// archived.
+pub async fn find_organization(
+    db: &TenantDb,
+    org: &OrgId,
+) -> Result<Option<(TenantId, TenantStatus)>, StoreError> {
+    let query = sqlx::query!(
+        r#"SELECT tenant_id AS "tenant_id!", status AS "status!" FROM resolve_organization($1)"#,
+        org.as_str(),
+    );
+    let row = within_deadline(query.fetch_optional(db.pool())).await?;
+    row.map(|row| Ok((TenantId::from_uuid(row.tenant_id), read_status(&row.status)?))).transpose()
+}
+
 /// Takes over the name and address that the identity provider gives for a member who has just
 /// signed in, and leaves an audit row. None where [`find_membership`] finds none.
 pub async fn record_sign_in(
@@ -203,10 +214,14 @@ pub async fn record_sign_in(
 }
 
 /// Postgres text holds no NUL; a claim that does names nobody.
-fn without_nul(text: &str) -> String {
+pub(crate) fn without_nul(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').collect()
 }
 
-fn read_role(text: &str) -> Result<Role, StoreError> {
+fn read_status(text: &str) -> Result<TenantStatus, StoreError> {
+    text.parse().map_err(|_| StoreError::inconsistent("status of a tenant"))
+}
+
+pub(crate) fn read_role(text: &str) -> Result<Role, StoreError> {
     text.parse().map_err(|_| StoreError::inconsistent("role"))
 }

@@ -35,12 +35,15 @@ mod database;
 mod error;
 pub mod idempotency;
 pub mod identity;
+pub mod invitations;
 pub mod jobs;
 pub mod migrate;
 mod outage;
 pub mod outbox;
+pub mod provider_messages;
 pub mod seed;
 pub mod sessions;
+pub mod team;
 mod tenant_db;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -235,7 +235,8 @@ impl Browser {
         is_signed_in
     }
 
-    fn learns_csrf_token(&mut self, session: &Value) {
+    /// Keeps the token that `GET /api/session` has answered.
+    pub fn learns_csrf_token(&mut self, session: &Value) {
         self.csrf_token = Some(session["csrf_token"].as_str().unwrap().to_owned());
     }
 }

@@ -81,3 +81,13 @@ pub fn issuer() -> String {
 pub fn portal_binary() -> PathBuf {
     variable("PORTAL_TEST_PORTAL_BIN").into()
 }
+
+/// Node, which runs the independent OpenID provider.
+pub fn node() -> PathBuf {
+    variable("PORTAL_TEST_NODE").into()
+}
+
+/// The script of the independent OpenID provider.
+pub fn openid_provider_script() -> PathBuf {
+    variable("PORTAL_TEST_OIDC_PROVIDER").into()
+}

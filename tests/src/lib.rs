@@ -13,7 +13,9 @@
     reason = "a test that cannot be set up fails where it stands"
 )]
 
+pub mod certified;
 pub mod client;
+pub mod console;
 pub mod dashboard;
 pub mod drill;
 pub mod environment;

@@ -127,6 +127,18 @@ impl OwnRedis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Runs a command that has no blanks in its words.
+    pub async fn does(&self, command: &str) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let address = ("127.0.0.1", self.port);
+        let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+        connection.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
+        let mut answer = [0; 64];
+        let length = connection.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(answer.starts_with("+OK"), "{command}: {answer}");
+    }
+
     /// Its port, to start another one there.
     pub fn port(&self) -> u16 {
         self.port

@@ -31,7 +31,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::extract::BodyLimits;
 use crate::jobs::{figures, item, list, transitions, write};
 use crate::state::{Phase, PortalState};
-use crate::{docs, health, metrics};
+use crate::{docs, health, metrics, team};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Access {
     Public,
     /// Whoever is signed in.
     SignedIn,
+    /// The identity provider, which proves itself in the request.
+    IdentityProvider,
     /// Whoever is signed in and has this permission, at least in part.
     Needs(Permission),
 }
@@ -55,10 +57,10 @@ pub struct RouteInfo {
     pub access: Access,
 }
 
-use Access::{Needs, Public, SignedIn};
+use Access::{IdentityProvider, Needs, Public, SignedIn};
 use Permission::{
     CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, SessionManage,
-    SessionRead,
+    SessionRead, TeamManage, TeamRead,
 };
 
 /// Makes the table of routes and the routing from one text, so that neither can have what the
@@ -112,6 +114,20 @@ routes! {
         "/auth/login" { GET Public => auth::login; }
         "/auth/callback" { GET Public => auth::callback; }
         "/auth/logout" { POST SignedIn => auth::logout; }
+        "/auth/backchannel-logout" {
+            POST IdentityProvider => crate::auth::backchannel::backchannel_logout;
+        }
+        "/auth/events" { POST IdentityProvider => crate::auth::events::receive_event; }
+        "/api/team" { GET Needs(TeamRead) => team::members::list_members; }
+        "/api/team/invitations" {
+            GET Needs(TeamManage) => team::invitations::list_invitations;
+            POST Needs(TeamManage) => team::invitations::create_invitation;
+        }
+        "/api/team/invitations/{id}" {
+            DELETE Needs(TeamManage) => team::invitations::withdraw_invitation;
+        }
+        "/api/team/{user}" { DELETE SignedIn => team::removal::remove_member; }
+        "/api/team/{user}/role" { PATCH Needs(TeamManage) => team::role::change_role; }
         "/api/session" { GET Needs(SessionRead) => auth::session; }
         "/api/sessions" {
             GET Needs(SessionRead) => auth::list_devices;

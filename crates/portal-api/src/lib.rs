@@ -31,6 +31,7 @@ mod limits;
 pub mod metrics;
 mod openapi;
 pub mod state;
+mod team;
 pub mod writes;
 
 pub use app::{Access, ROUTES, RouteInfo, app, server};

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use employer_store::TenantDb;
+use secrecy::SecretString;
 use session_store::{AccessCopies, PortalSessionStore};
 use tenancy::Clock;
 use tenant_cache::TenantCache;
 use url::Url;
 
+use crate::auth::management::ManagementClient;
 use crate::auth::oidc::{OidcClient, OidcSettings};
 use crate::auth::refresh::TokenRefresher;
 use crate::edge::Reach;
@@ -37,6 +39,8 @@ pub struct PortalState {
     pub identity_provider: Arc<OidcClient>,
     /// Keeps the tokens of sessions fresh.
     pub refresher: TokenRefresher,
+    /// Who belongs to an organization at the OpenID provider.
+    pub management: ManagementClient,
     /// How often somebody may ask.
     pub rate_limits: RateLimits,
     /// What follows a committed write.
@@ -84,6 +88,10 @@ pub struct ApiSettings {
     pub login_transaction_ttl: Duration,
     /// The OpenID provider.
     pub oidc: OidcSettings,
+    /// What the OpenID provider's events come with; without it none are taken.
+    pub events_token: Option<SecretString>,
+    /// How long an invitation can be accepted.
+    pub invitation_ttl: Duration,
     /// Who may read the figures of this instance.
     pub metrics_access: MetricsAccess,
     /// Whether conveniences of development are on.

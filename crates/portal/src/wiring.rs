@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use employer_store::{TenantDb, WorkerDb};
 use event_notifier::{Relay, RelaySettings};
 use portal_api::access::AccessChanges;
+use portal_api::auth::management::{ManagementClient, ManagementSettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
 use portal_api::auth::refresh::{RefreshSettings, TokenRefresher};
 use portal_api::health::{Backend, Probe};
@@ -137,7 +138,10 @@ pub(crate) async fn build(
         Arc::clone(&clock),
         tasks.clone(),
     );
+    let management = ManagementClient::new(management_settings(settings), Arc::clone(&clock))
+        .map_err(|error| CommandError::IdentityProvider(Box::new(error)))?;
     let state = Data::new(PortalState {
+        management,
         sessions,
         refresher,
         access: copies,
@@ -235,9 +239,12 @@ fn api_settings(settings: &Settings) -> ApiSettings {
             client_secret: settings.identity_provider.client_secret.clone(),
             audience: settings.identity_provider.audience.clone(),
             refresh_tokens: tuning.auth.refresh_tokens,
+            roles_claim: settings.identity_provider.roles_claim.clone(),
             request_timeout: Duration::from_millis(tuning.auth.request_timeout_ms),
             clock_skew: Duration::from_secs(tuning.auth.clock_skew_seconds),
         },
+        events_token: settings.identity_provider.events_token.clone(),
+        invitation_ttl: Duration::from_secs(tuning.auth.invitation_seconds),
         metrics_access: settings.metrics.clone(),
         environment_is_development: settings.environment.is_development(),
     }
@@ -259,6 +266,18 @@ fn refresh_settings(tuning: &Tuning) -> RefreshSettings {
         early: Duration::from_secs(tuning.auth.refresh_early_seconds),
         timeout: Duration::from_millis(tuning.auth.refresh_timeout_ms),
         pause: Duration::from_millis(tuning.auth.refresh_pause_ms),
+    }
+}
+
+fn management_settings(settings: &Settings) -> ManagementSettings {
+    let provider = &settings.identity_provider;
+    let (client_id, client_secret) = provider.management.clone();
+    ManagementSettings {
+        issuer: provider.issuer.clone(),
+        client_id,
+        client_secret,
+        application: provider.client_id.clone(),
+        request_timeout: Duration::from_millis(settings.tuning.auth.request_timeout_ms),
     }
 }
 

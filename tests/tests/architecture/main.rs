@@ -220,6 +220,8 @@ fn scopes_are_made_in_few_places_and_each_is_known() {
     let known: BTreeSet<String> = [
         // Behind the feature `testing`, for tenants that tests have just made.
         "crates/employer-store/src/testing.rs",
+        // A message of the identity provider: an ID token, a logout token or an event.
+        "crates/portal-api/src/auth/provider_access.rs",
         // A session whose member the database knows.
         "crates/portal-api/src/auth/principal.rs",
         // An outbox row, written under row level security by the tenant it names.

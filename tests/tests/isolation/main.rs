@@ -58,6 +58,14 @@ fn routes() -> Vec<Route> {
         route(get.clone(), "/auth/login", Public, none.clone(), 303),
         route(get.clone(), "/auth/callback", Public, none.clone(), 400),
         route(post.clone(), "/auth/logout", anybody, empty.clone(), 200),
+        // The identity provider's own: they want its token, nobody's session.
+        route(post.clone(), "/auth/backchannel-logout", Public, empty.clone(), 400),
+        route(post.clone(), "/auth/events", Public, empty.clone(), 404),
+        route(get.clone(), "/api/team", anybody, none.clone(), 200),
+        route(get.clone(), "/api/team/invitations", admin, none.clone(), 200),
+        route(post.clone(), "/api/team/invitations", admin, invitation("new"), 201),
+        route(Method::DELETE, "/api/team/invitations/{id}", admin, none.clone(), 204),
+        route(Method::PATCH, "/api/team/{user}/role", admin, json!({ "role": "viewer" }), 200),
         route(get.clone(), "/api/session", anybody, none.clone(), 200),
         route(get.clone(), "/api/sessions", anybody, none.clone(), 200),
         route(Method::DELETE, "/api/sessions/{handle}", anybody, none.clone(), 204),
@@ -80,12 +88,14 @@ fn routes() -> Vec<Route> {
         route(post.clone(), "/api/jobs/{id}/reopen", recruiter, empty.clone(), 200),
         route(post.clone(), "/api/jobs/{id}/archive", recruiter, empty.clone(), 200),
         route(post, "/api/jobs/{id}/duplicate", recruiter, empty, 201),
-        route(Method::DELETE, "/api/jobs/{id}", From(Role::Admin), none, 204),
+        route(Method::DELETE, "/api/jobs/{id}", From(Role::Admin), none.clone(), 204),
+        // The last, since it removes the admin. (Anybody may leave, so they are not asked.)
+        route(Method::DELETE, "/api/team/{user}", admin, none, 204),
     ]
 }
 
 async fn calls(browser: &Browser, route: &Route, id: &str) -> Answer {
-    let path = route.path.replace("{id}", id).replace("{handle}", id);
+    let path = route.path.replace("{id}", id).replace("{handle}", id).replace("{user}", id);
     let mut request = browser.request(route.method.clone(), &path);
     if !route.body.is_null() {
         request = request.json(&route.body);
@@ -94,6 +104,24 @@ async fn calls(browser: &Browser, route: &Route, id: &str) -> Answer {
         request = request.header("If-Match", "*");
     }
     browser.send(request).await
+}
+
+fn invitation(name: &str) -> Value {
+    json!({ "email": format!("{name}@example.com"), "role": "viewer" })
+}
+
+/// What the route's path names: a job, a member or an invitation.
+async fn target_for(route: &Route, tenant: &Tenant, owner: &Browser) -> String {
+    if route.path.contains("{user}") {
+        let is_removal = route.method == Method::DELETE;
+        let role = if is_removal { Role::Admin } else { Role::Viewer };
+        return tenant.user(role).await.to_string();
+    }
+    if route.path == "/api/team/invitations/{id}" {
+        let invited = owner.post("/api/team/invitations", &invitation("another")).await;
+        return invited.expect(201).json()["id"].as_str().unwrap().to_owned();
+    }
+    job_for(route, owner).await
 }
 
 /// A job in a state from which the route's action is allowed.
@@ -159,7 +187,7 @@ async fn each_route_serves_its_callers_and_nobody_else() {
             true => Some(ours.signs_in(&portal, Role::Owner).await),
             false => None,
         };
-        let id = job_for(&route, &owner).await;
+        let id = target_for(&route, &ours, &owner).await;
         if let Who::From(weakest) = route.who {
             let answer = calls(&portal.browser(), &route, &id).await;
             assert_eq!(answer.status, 401, "nobody: {name}: {}", answer.text);
@@ -168,7 +196,7 @@ async fn each_route_serves_its_callers_and_nobody_else() {
                 is_refused(&ours, &portal, role, &route, &id).await;
             }
         }
-        if route.path.contains("{id}") || route.path.contains("{handle}") {
+        if route.path.contains('{') {
             let foreign = calls(&stranger, &route, &id).await;
             let absent = calls(&stranger, &route, &uuid::Uuid::now_v7().to_string()).await;
             assert_eq!(foreign.status, 404, "another tenant: {name}: {}", foreign.text);

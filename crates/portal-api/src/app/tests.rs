@@ -110,7 +110,8 @@ async fn every_route_of_the_table_is_routed_and_nothing_else() {
     let id = "0191f1c0-5a5a-7000-8000-00000000abcd";
     let paths: BTreeSet<&str> = ROUTES.iter().map(|route| route.path).collect();
     for path in paths {
-        let concrete = path.replace("{id}", id).replace("{file:.*}", "index.html");
+        let concrete =
+            path.replace("{id}", id).replace("{user}", id).replace("{file:.*}", "index.html");
         let known: Vec<&str> =
             ROUTES.iter().filter(|route| route.path == path).map(|route| route.method).collect();
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {

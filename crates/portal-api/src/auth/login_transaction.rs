@@ -42,6 +42,9 @@ pub(crate) struct LoginTransaction {
     pub(crate) return_to: ReturnTo,
     /// The organization that was asked for, where one was.
     pub(crate) organization: Option<OrgId>,
+    /// The invitation that is to be accepted.
+    #[serde(default)]
+    pub(crate) invitation: Option<String>,
     #[serde(with = "time::serde::timestamp")]
     started_at: OffsetDateTime,
 }
@@ -60,6 +63,7 @@ impl LoginTransaction {
     pub(crate) fn start(
         return_to: ReturnTo,
         organization: Option<OrgId>,
+        invitation: Option<String>,
         now: OffsetDateTime,
     ) -> Self {
         Self {
@@ -68,6 +72,7 @@ impl LoginTransaction {
             code_verifier: random_text(),
             return_to,
             organization,
+            invitation,
             started_at: now,
         }
     }
@@ -194,7 +199,7 @@ mod tests {
 
     fn start(now: OffsetDateTime) -> LoginTransaction {
         let organization = Some("org_9f2cA1".parse().unwrap());
-        LoginTransaction::start(ReturnTo::default(), organization, now)
+        LoginTransaction::start(ReturnTo::default(), organization, None, now)
     }
 
     /// The cookies that a browser sends back after an answer with `changes`.

@@ -6,14 +6,18 @@
 //! credential's, always: nothing in a path, header or body says which tenant a request works in.
 
 mod authorized;
+pub(crate) mod backchannel;
 mod cookie_keys;
 mod credential;
 mod csrf;
 mod device;
+pub(crate) mod events;
 mod login_transaction;
+pub mod management;
 mod membership;
 pub mod oidc;
 mod principal;
+mod provider_access;
 pub mod refresh;
 mod return_to;
 pub(crate) mod routes;

@@ -57,6 +57,8 @@ error_codes! {
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
     /// The change collides with the current state.
     Conflict = "conflict", CONFLICT, "The change collides with the current state";
+    /// The tenant would be without an owner.
+    LastOwner = "last_owner", CONFLICT, "An owner has to stay";
     /// The job's state does not allow this transition.
     TransitionRefused = "transition_refused", CONFLICT, "The job's state does not allow this";
     /// The first request with this idempotency key has not been answered yet.

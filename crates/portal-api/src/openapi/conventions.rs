@@ -59,7 +59,8 @@ fn is_of_cache(route: &RouteInfo) -> bool {
 }
 
 fn add_security(operation: &mut Operation, route: &RouteInfo) {
-    if route.access == Access::Public {
+    // The identity provider brings its proof along, as the handlers describe.
+    if matches!(route.access, Access::Public | Access::IdentityProvider) {
         return;
     }
     let mut requirement = SecurityRequirement::new("session", Vec::<String>::new());
@@ -135,6 +136,9 @@ fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
     if is_of_cache(route) {
         return problems_of_cache(route);
     }
+    if route.path.starts_with("/api/team") {
+        return problems_of_team(route);
+    }
     if !is_of_jobs(route) {
         return Vec::new();
     }
@@ -158,6 +162,30 @@ fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
         codes.push(ErrorCode::PreconditionRequired);
     }
     if matches!(route.method, "POST" | "PATCH" | "PUT") {
+        codes.extend([
+            ErrorCode::PayloadTooLarge,
+            ErrorCode::UnsupportedMediaType,
+            ErrorCode::ValidationFailed,
+        ]);
+    }
+    codes
+}
+
+fn problems_of_team(route: &RouteInfo) -> Vec<ErrorCode> {
+    let mut codes = vec![
+        ErrorCode::InvalidParameter,
+        ErrorCode::Unauthenticated,
+        ErrorCode::Forbidden,
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+    ];
+    if route.path.contains('{') {
+        codes.push(ErrorCode::NotFound);
+    }
+    if is_write(route) {
+        codes.push(ErrorCode::Conflict);
+    }
+    if matches!(route.method, "POST" | "PATCH") {
         codes.extend([
             ErrorCode::PayloadTooLarge,
             ErrorCode::UnsupportedMediaType,

@@ -64,6 +64,10 @@ pub(crate) struct IdentityProvider {
     pub(crate) client_id: String,
     pub(crate) client_secret: SecretString,
     pub(crate) audience: Option<String>,
+    pub(crate) roles_claim: Option<String>,
+    pub(crate) events_token: Option<SecretString>,
+    /// Who asks the Management API: id and secret.
+    pub(crate) management: (String, SecretString),
 }
 
 impl Settings {
@@ -201,11 +205,19 @@ impl IdentityProvider {
         let client_id = required("AUTH0_CLIENT_ID", "the portal's client id", faults);
         let client_secret = required("AUTH0_CLIENT_SECRET", "the portal's client secret", faults);
         let audience = variables.find_or_file("AUTH0_AUDIENCE", faults);
+        let roles_claim = read_roles_claim(variables, faults);
+        let events_token = find_token("AUTH0_EVENTS_TOKEN", variables, faults);
+        let (client_id, client_secret) = (client_id?, SecretString::from(client_secret?));
+        let management = read_management(variables, faults)
+            .unwrap_or_else(|| (client_id.clone(), client_secret.clone()));
         Some(Self {
             issuer: issuer?,
-            client_id: client_id?,
-            client_secret: client_secret?.into(),
+            client_id,
+            client_secret,
             audience,
+            roles_claim,
+            events_token,
+            management,
         })
     }
 }
@@ -232,23 +244,56 @@ fn read_metrics_access(
     faults: &mut Faults,
 ) -> Option<MetricsAccess> {
     const NAME: &str = "METRICS_TOKEN";
-    // Shorter ones can be guessed, and others could not be sent in a header.
-    const SHORTEST: usize = 16;
-    let Some(token) = variables.find_secret(NAME, faults) else {
+    if !variables.is_set(NAME) {
         return Some(match environment {
             Environment::Development => MetricsAccess::Open,
             Environment::Staging | Environment::Production => MetricsAccess::Closed,
         });
-    };
+    }
+    find_token(NAME, variables, faults).map(MetricsAccess::Token)
+}
+
+/// A token that others send us, where one is set.
+fn find_token(name: &str, variables: &Variables, faults: &mut Faults) -> Option<SecretString> {
+    // Shorter ones can be guessed, and others could not be sent in a header.
+    const SHORTEST: usize = 16;
+    let token = variables.find_secret(name, faults)?;
     let text = token.expose_secret();
     if text.len() < SHORTEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         faults.add(
-            NAME,
+            name,
             "is not at least 16 characters of printable ASCII without blanks (openssl rand -hex 32)",
         );
         return None;
     }
-    Some(MetricsAccess::Token(token))
+    Some(token)
+}
+
+/// The claim that carries roles; Auth0 drops those that are no address.
+fn read_roles_claim(variables: &Variables, faults: &mut Faults) -> Option<String> {
+    const NAME: &str = "AUTH0_ROLES_CLAIM";
+    let claim = variables.find_or_file(NAME, faults)?;
+    let is_claim = claim.len() <= 200
+        && Url::parse(&claim).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if !is_claim {
+        faults.add(NAME, "is not the name of a claim, such as https://portal.example.com/roles");
+        return None;
+    }
+    Some(claim)
+}
+
+/// The Management API's client, where it is another one than the portal's own.
+fn read_management(variables: &Variables, faults: &mut Faults) -> Option<(String, SecretString)> {
+    const ID: &str = "AUTH0_MANAGEMENT_CLIENT_ID";
+    const SECRET: &str = "AUTH0_MANAGEMENT_CLIENT_SECRET";
+    let id = variables.find_or_file(ID, faults);
+    let secret = variables.find_secret(SECRET, faults);
+    match (id, secret) {
+        (Some(id), Some(secret)) => Some((id, secret)),
+        (None, None) => None,
+        (Some(_), None) => faults.missing(SECRET, "the secret of AUTH0_MANAGEMENT_CLIENT_ID"),
+        (None, Some(_)) => faults.missing(ID, "the client of AUTH0_MANAGEMENT_CLIENT_SECRET"),
+    }
 }
 
 /// A database's address, where one is set.

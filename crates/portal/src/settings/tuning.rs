@@ -60,6 +60,7 @@ sections! {
         refresh_early_seconds: u64,
         refresh_timeout_ms: u64,
         refresh_pause_ms: u64,
+        invitation_seconds: u64,
     }
     /// `[database]`
     Database {

@@ -1,7 +1,9 @@
 //! Requests to the identity provider: bounded in time and in size, without redirects.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use url::{Host, Url};
 
@@ -10,12 +12,17 @@ use super::settings::OidcSettings;
 
 /// A client with the deadlines of `settings`.
 pub(super) fn client(settings: &OidcSettings) -> Result<Client, OidcError> {
+    client_of(&settings.issuer, settings.request_timeout)
+}
+
+/// A client for requests to the identity provider that take no longer than `timeout`.
+pub(in crate::auth) fn client_of(issuer: &Url, timeout: Duration) -> Result<Client, OidcError> {
     let mut builder = Client::builder()
-        .timeout(settings.request_timeout)
-        .connect_timeout(settings.request_timeout)
+        .timeout(timeout)
+        .connect_timeout(timeout)
         .redirect(redirect::Policy::none())
         .user_agent(concat!("employer-portal/", env!("CARGO_PKG_VERSION")));
-    if is_loopback(&settings.issuer) {
+    if is_loopback(issuer) {
         // A proxy of the environment could not reach a provider on this machine.
         builder = builder.no_proxy();
     }
@@ -23,12 +30,20 @@ pub(super) fn client(settings: &OidcSettings) -> Result<Client, OidcError> {
 }
 
 /// Sends a request and reads at most `limit` bytes of its answer.
-pub(super) async fn send(
+pub(in crate::auth) async fn send(
     request: RequestBuilder,
     limit: usize,
 ) -> Result<(StatusCode, Vec<u8>), FetchError> {
+    send_whole(request, limit).await.map(|(status, _, body)| (status, body))
+}
+
+/// The same with the headers of the answer.
+pub(in crate::auth) async fn send_whole(
+    request: RequestBuilder,
+    limit: usize,
+) -> Result<(StatusCode, HeaderMap, Vec<u8>), FetchError> {
     let mut response = request.send().await.map_err(transport)?;
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
         if body.len() + chunk.len() > limit {
@@ -36,7 +51,7 @@ pub(super) async fn send(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok((status, body))
+    Ok((status, headers, body))
 }
 
 /// Fetches a document that is there or not: any status but 200 is a failure.

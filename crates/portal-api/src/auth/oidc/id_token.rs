@@ -60,6 +60,10 @@ pub struct Identity {
     pub name: Option<String>,
     /// Their e-mail address; never longer than 320 bytes.
     pub email: Option<String>,
+    /// Whether the identity provider says that nobody has shown the address to be theirs.
+    pub is_email_unverified: bool,
+    /// Names of roles in the organization; none where no claim of them is set up or came.
+    pub roles: Option<Vec<String>>,
     /// The identity provider's own session.
     pub idp_sid: Option<String>,
     /// When the identity provider wants the session to end at the latest.
@@ -134,6 +138,7 @@ struct Claims {
     org_id: Option<String>,
     name: Option<String>,
     email: Option<String>,
+    email_verified: Option<bool>,
     session_expiry: Option<i64>,
 }
 
@@ -229,6 +234,8 @@ impl Claims {
             organization,
             name: self.name.and_then(|text| printable(&text)),
             email: self.email.filter(|email| email.len() <= MAX_EMAIL_BYTES),
+            is_email_unverified: self.email_verified == Some(false),
+            roles: None,
             idp_sid: self.sid.filter(|sid| (1..=MAX_SID_BYTES).contains(&sid.len())),
             session_expiry: self
                 .session_expiry

@@ -90,6 +90,8 @@ fn a_token_that_breaks_no_rule_is_accepted() {
         organization: Some("org_9f2cA1".parse().unwrap()),
         name: Some("Ada Example".to_owned()),
         email: Some("ada@example.com".to_owned()),
+        is_email_unverified: false,
+        roles: None,
         idp_sid: Some("idp-1".to_owned()),
         session_expiry: None,
     };

@@ -30,12 +30,12 @@ struct Document {
 
 /// Where the discovery document is.
 pub(super) fn discovery_url(settings: &OidcSettings) -> Url {
-    below_issuer(settings, &[".well-known", "openid-configuration"])
+    below_issuer(&settings.issuer, &[".well-known", "openid-configuration"])
 }
 
 /// An address below the issuer's own.
-pub(super) fn below_issuer(settings: &OidcSettings, segments: &[&str]) -> Url {
-    let mut url = settings.issuer.clone();
+pub(in crate::auth) fn below_issuer(issuer: &Url, segments: &[&str]) -> Url {
+    let mut url = issuer.clone();
     // An issuer is an http address (settings), so it has a path to extend.
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(segments);

@@ -6,13 +6,17 @@
 #[cfg(test)]
 mod client_tests;
 mod error;
-mod http;
+pub(super) mod http;
 mod id_token;
 #[cfg(test)]
 mod id_token_tests;
 mod kept;
 mod keys;
+mod logout_token;
+#[cfg(test)]
+mod logout_token_tests;
 mod metadata;
+mod roles_claim;
 mod settings;
 #[cfg(test)]
 pub(super) mod tests_support;
@@ -31,6 +35,8 @@ use url::Url;
 
 pub use error::{FetchError, OidcError};
 pub use id_token::Identity;
+pub(crate) use logout_token::{Logout, LogoutTokenError};
+pub(super) use metadata::below_issuer;
 pub use settings::OidcSettings;
 pub use token_error::TokenError;
 
@@ -192,7 +198,7 @@ impl OidcClient {
             .metadata
             .peek()
             .and_then(|metadata| metadata.end_session_endpoint.clone())
-            .unwrap_or_else(|| metadata::below_issuer(&self.settings, &["oidc", "logout"]));
+            .unwrap_or_else(|| below_issuer(&self.settings.issuer, &["oidc", "logout"]));
         url.query_pairs_mut()
             .append_pair("client_id", &self.settings.client_id)
             .append_pair("post_logout_redirect_uri", &self.origin)
@@ -216,7 +222,10 @@ impl OidcClient {
             now: self.clock.now(),
             skew: self.settings.clock_skew,
         };
-        Ok(unverified.verify(&key, &rules)?)
+        let mut identity = unverified.verify(&key, &rules)?;
+        identity.roles =
+            self.settings.roles_claim.as_deref().and_then(|claim| roles_claim::read(token, claim));
+        Ok(identity)
     }
 
     /// The key with this id; an unknown id may be a new key, so the set is fetched once more.

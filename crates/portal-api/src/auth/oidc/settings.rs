@@ -19,6 +19,9 @@ pub struct OidcSettings {
     pub audience: Option<String>,
     /// Whether sign-ins ask for a refresh token as well, where there is such an API.
     pub refresh_tokens: bool,
+    /// The claim that carries roles. Where it is set the identity provider decides what people are;
+    /// without it the portal's own rows do, and no claim is looked at.
+    pub roles_claim: Option<String>,
     /// How long one request to the identity provider may take, its body included.
     pub request_timeout: Duration,
     /// How far the identity provider's clock may be from ours.

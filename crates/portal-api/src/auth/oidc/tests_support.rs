@@ -20,6 +20,7 @@ pub(crate) fn settings(issuer: &str) -> OidcSettings {
         client_secret: "hunter2".into(),
         audience: None,
         refresh_tokens: true,
+        roles_claim: None,
         request_timeout: Duration::from_secs(2),
         clock_skew: Duration::from_secs(30),
     }

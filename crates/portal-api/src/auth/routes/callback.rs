@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::super::login_transaction::{LoginTransaction, random_text};
 use super::super::oidc::{CodeExchange, Identity};
-use super::super::{device, membership, oidc};
+use super::super::{device, membership, oidc, provider_access};
 use super::organization_choice::choose_organization;
 use super::{cookies_of, redirect, transaction_cookies, wants_html};
 use crate::error::{ApiError, ErrorCode, Problem};
@@ -96,7 +96,7 @@ async fn complete(
     let Some(org) = &identity.organization else {
         return choose_organization(request, state, &identity, transaction.return_to).await;
     };
-    let new = sign_in(request, state, &identity, org).await?;
+    let new = sign_in(request, state, &identity, org, transaction.invitation.as_deref()).await?;
     session.sign_in(&NewSession { tokens, ..new }).map_err(ApiError::internal)?;
     Ok(redirect(transaction.return_to.as_str()))
 }
@@ -107,12 +107,13 @@ async fn sign_in(
     state: &PortalState,
     identity: &Identity,
     org: &OrgId,
+    invitation: Option<&str>,
 ) -> Result<NewSession, ApiError> {
     let name = identity.name.as_deref().unwrap_or_default();
     let email = identity.email.as_deref().unwrap_or_default();
     // Looked up before it is recorded: the audit trail must not tell of a sign-in that is refused.
     let subject = &identity.subject;
-    let found = identity::find_membership(&state.db, subject, org).await?;
+    let found = provider_access::place_of(state, identity, org, invitation).await?;
     let status = membership::data_of(&found.ok_or_else(not_a_member)?).tenant_status;
     membership::refuse_suspended(status)?;
     let recorded = identity::record_sign_in(&state.db, subject, org, name, email).await?;

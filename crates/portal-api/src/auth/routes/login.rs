@@ -77,8 +77,12 @@ pub(super) async fn begin(
     state: &PortalState,
     login: LoginRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let transaction =
-        LoginTransaction::start(login.return_to, login.organization, state.clock.now());
+    let transaction = LoginTransaction::start(
+        login.return_to,
+        login.organization,
+        login.invitation,
+        state.clock.now(),
+    );
     let address = state
         .identity_provider
         .authorization_url(&AuthorizationRequest {
@@ -86,7 +90,7 @@ pub(super) async fn begin(
             nonce: &transaction.nonce,
             code_challenge: &transaction.code_challenge(),
             organization: transaction.organization.as_ref(),
-            invitation: login.invitation.as_deref(),
+            invitation: transaction.invitation.as_deref(),
             login_hint: login.login_hint.as_deref(),
             screen_hint: login.screen_hint.as_deref(),
             connection: login.connection.as_deref(),

@@ -66,6 +66,24 @@ pub(crate) fn openssl(run: &Run) -> Outcome<()> {
     packages(run, "OpenSSL", NAME, NAME)
 }
 
+/// The programs node and npm; installed when they are missing. How old they are is the caller's to
+/// judge.
+pub(crate) fn node(run: &Run) -> Outcome<(PathBuf, PathBuf)> {
+    const NAMES: [(&str, &str); 2] = [("node", "nodejs"), ("npm", "npm")];
+    let mut programs = Vec::new();
+    for (name, package) in NAMES {
+        if host::find_program(name).is_none() {
+            packages(run, name, package, "node")?;
+        }
+        let missing = || Failure::new(format!("{package} was installed but there is no {name}"));
+        programs.push(host::find_program(name).ok_or_else(missing)?);
+    }
+    match <[PathBuf; 2]>::try_from(programs) {
+        Ok([node, npm]) => Ok((node, npm)),
+        Err(_) => Err(Failure::new("node and npm cannot be found")),
+    }
+}
+
 fn packages(run: &Run, what: &str, debian: &str, homebrew: &str) -> Outcome<()> {
     if host::find_program("apt-get").is_some() {
         run.progress.note(&format!("Installing {what} (apt-get install {debian})"));

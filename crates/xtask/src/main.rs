@@ -34,6 +34,7 @@ mod install;
 mod interrupt;
 mod ledger;
 mod lint;
+mod openid_provider;
 mod people;
 mod ports;
 mod postgres;

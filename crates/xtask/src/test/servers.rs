@@ -8,11 +8,12 @@ use dev_redis_cluster::ClusterPlan;
 
 use super::selection::Selection;
 use crate::failure::{Failure, Outcome};
+use crate::openid_provider::OpenIdProvider;
 use crate::postgres::Cluster;
 use crate::run::Run;
 use crate::services::{MARKER, Services};
 use crate::throwaway::{self, Upstash};
-use crate::{install, upstash};
+use crate::{install, openid_provider, upstash};
 
 /// Longest build.
 const BUILD: Duration = Duration::from_secs(3600);
@@ -26,6 +27,7 @@ pub(super) struct Servers {
     redis_cluster: Option<ClusterPlan>,
     upstash: Option<Upstash>,
     identity_provider: Option<String>,
+    openid_provider: Option<OpenIdProvider>,
     programs: PathBuf,
     run_folder: PathBuf,
 }
@@ -50,6 +52,7 @@ impl Servers {
             redis_cluster: None,
             upstash: None,
             identity_provider: None,
+            openid_provider: None,
             programs: run.target_directory()?.join("debug"),
             run_folder: services.folder().to_path_buf(),
             redis_server,
@@ -59,6 +62,7 @@ impl Servers {
             // would be compiled twice, since features are unified over what is selected.
             build(run, services, "programs and tests", &["--workspace", "--bins", "--tests"])?;
             let program = servers.program("dev-auth0");
+            servers.openid_provider = Some(openid_provider::install(run)?);
             servers.identity_provider =
                 Some(throwaway::start_identity_provider(run, services, &program)?);
         } else if selection.needs_every_redis() {
@@ -105,6 +109,11 @@ impl Servers {
             program
                 .env("PORTAL_TEST_UPSTASH_URL", &upstash.url)
                 .env("PORTAL_TEST_UPSTASH_TOKEN", &upstash.token);
+        }
+        if let Some(provider) = &self.openid_provider {
+            program
+                .env("PORTAL_TEST_NODE", &provider.node)
+                .env("PORTAL_TEST_OIDC_PROVIDER", &provider.script);
         }
         if let Some(issuer) = &self.identity_provider {
             program.env("PORTAL_TEST_DEV_AUTH0", issuer);

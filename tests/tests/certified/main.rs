@@ -1,0 +1,63 @@
+//! The whole sign-in with an OpenID provider that is certified and not ours: what works there is no
+//! agreement between two programs of one house.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
+use portal_tests::certified::CertifiedProvider;
+use portal_tests::portal::{Portal, Redis};
+use portal_tests::tenant::{Tenant, World};
+use serde_json::json;
+use tenancy::Role;
+
+/// A portal that signs people in there.
+async fn portal_at(world: &World, provider: &CertifiedProvider) -> Portal {
+    let settings = [("AUTH0_ISSUER_BASE_URL", provider.issuer())];
+    let portal = Portal::spawn_with(&world.databases, Redis::Memory, &settings).await;
+    provider.registers(&portal).await;
+    portal
+}
+
+async fn knows(provider: &CertifiedProvider, tenant: &Tenant, role: Role) -> String {
+    let subject = tenant.subject(role);
+    let email = format!("{}@example.com", subject.replace('|', "."));
+    provider.has_person(&subject, &email).await;
+    subject
+}
+
+#[tokio::test]
+async fn a_member_signs_in_works_and_signs_out() {
+    let world = World::shared().await;
+    let tenant = world.tenant().await;
+    let provider = CertifiedProvider::start(3_600).await;
+    let portal = portal_at(&world, &provider).await;
+    let subject = knows(&provider, &tenant, Role::Recruiter).await;
+
+    let (mut browser, visitor) = (portal.browser(), provider.visitor());
+    let answer = visitor.goes_through_login(&mut browser, &subject, &tenant.org).await;
+    let _ = answer.expect(303);
+    let session = browser.get("/api/session").await.expect(200).json();
+    assert_eq!(session.get("role"), Some(&json!("recruiter")));
+    browser.learns_csrf_token(&session);
+    let _ = browser.post("/api/jobs", &portal_tests::job::nurse()).await.expect(201);
+    assert_eq!(provider.count("authorization_code", "success").await, 1);
+
+    // The way out leads through the provider as well, and back to the portal.
+    let answer = browser.post("/auth/logout", &json!({})).await.expect(200).json();
+    let logout_url = answer.get("logout_url").unwrap().as_str().unwrap();
+    assert!(logout_url.starts_with(&format!("{}session/end?", provider.issuer())), "{logout_url}");
+    visitor.signs_out_there(logout_url).await;
+    let _ = browser.get("/api/session").await.expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn whoever_is_no_member_stays_out() {
+    let world = World::shared().await;
+    let tenant = world.tenant().await;
+    let provider = CertifiedProvider::start(3_600).await;
+    let portal = portal_at(&world, &provider).await;
+    provider.has_person("auth0|nobody", "nobody@example.com").await;
+    let mut browser = portal.browser();
+    let visitor = provider.visitor();
+    let answer = visitor.goes_through_login(&mut browser, "auth0|nobody", &tenant.org).await;
+    answer.expect_problem(403, "forbidden");
+}

@@ -72,6 +72,7 @@ impl Dashboard {
         let databases = Databases {
             app_url: database.app_url,
             worker_url: database.worker_url,
+            ops_url: database.ops_url,
             superuser_url: database.superuser_url,
         };
         // Enough for everybody at once: what is refused would be in no statistics.

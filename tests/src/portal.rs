@@ -158,6 +158,7 @@ impl Portal {
             .env("PORTAL_BASE_URL", &base_url)
             .env("DATABASE_URL", &databases.app_url)
             .env("DATABASE_WORKER_URL", &databases.worker_url)
+            .env("DATABASE_OPS_URL", &databases.ops_url)
             .env("AUTH0_ISSUER_BASE_URL", provider.issuer())
             .env("AUTH0_CLIENT_ID", "portal-dev")
             .env("AUTH0_CLIENT_SECRET", CLIENT_SECRET)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tenancy::Role;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,6 +13,7 @@ use crate::client::Browser;
 use crate::environment;
 use crate::identity::IdentityProvider;
 use crate::portal::Portal;
+use crate::waiting::eventually;
 
 /// The addresses of one migrated database, by role.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Databases {
     pub app_url: String,
     /// The workers'.
     pub worker_url: String,
+    /// The platform operators'.
+    pub ops_url: String,
     /// A superuser's.
     pub superuser_url: String,
 }
@@ -47,6 +50,7 @@ impl World {
             databases: Databases {
                 app_url: provisioned.app_url,
                 worker_url: provisioned.worker_url,
+                ops_url: provisioned.ops_url,
                 superuser_url: provisioned.superuser_url,
             },
             provider: IdentityProvider::default(),
@@ -68,9 +72,53 @@ impl World {
         tenant
     }
 
+    /// What the platform's trail tells of this address, oldest first.
+    pub async fn security_log(&self, address: &str) -> Vec<AuditRow> {
+        let mut connection = self.superuser().await;
+        let rows = format!("{SECURITY_ROWS} WHERE ip = $1::inet ORDER BY at, id");
+        sqlx::query_as(AssertSqlSafe(rows)).bind(address).fetch_all(&mut connection).await.unwrap()
+    }
+
+    /// What the platform's trail tells of `action`, oldest first.
+    pub async fn security_rows(&self, action: &str) -> Vec<AuditRow> {
+        let mut connection = self.superuser().await;
+        let rows = format!("{SECURITY_ROWS} WHERE action = $1 ORDER BY at, id");
+        sqlx::query_as(AssertSqlSafe(rows)).bind(action).fetch_all(&mut connection).await.unwrap()
+    }
+
+    /// Lets the time of this tenant's visitors be over, as half an hour would.
+    pub async fn ends_visits_to(&self, tenant: &Tenant) {
+        let mut connection = self.superuser().await;
+        let update = "UPDATE impersonations SET ends_at = now() WHERE member_tenant = $1";
+        connection.execute(sqlx::query(update).bind(tenant.id)).await.unwrap();
+    }
+
     async fn superuser(&self) -> PgConnection {
         PgConnection::connect(&self.databases.superuser_url).await.unwrap()
     }
+}
+
+/// Rows of the platform's trail, as [`AuditRow`] reads them.
+const SECURITY_ROWS: &str = "SELECT actor, action, resource, result, repeats, request_id::text,
+                                    host(ip) AS ip FROM security_log";
+
+/// A row of a trail.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct AuditRow {
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub action: String,
+    /// To what.
+    pub resource: String,
+    /// What came of it.
+    pub result: String,
+    /// How many times.
+    pub repeats: i32,
+    /// For which request.
+    pub request_id: Option<String>,
+    /// From where.
+    pub ip: Option<String>,
 }
 
 /// One employer.
@@ -171,6 +219,24 @@ impl Tenant {
         let rows = "SELECT actor, resource, host(ip), detail FROM audit_log
                     WHERE tenant_id = $1 AND action = $2 ORDER BY at, id";
         sqlx::query_as(rows).bind(self.id).bind(action).fetch_all(&mut connection).await.unwrap()
+    }
+
+    /// Rows of `action` in its trail, oldest first, once there are `wanted`.
+    pub async fn audit_rows(&self, action: &str, wanted: usize) -> Vec<AuditRow> {
+        let rows = "SELECT actor, action, resource, result, repeats, request_id::text,
+                           host(ip) AS ip FROM audit_log
+                    WHERE tenant_id = $1 AND action = $2 ORDER BY at, id";
+        eventually("the trail tells of it", Duration::from_secs(10), async || {
+            let mut connection = self.world.superuser().await;
+            let found: Vec<AuditRow> = sqlx::query_as(rows)
+                .bind(self.id)
+                .bind(action)
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+            (found.len() >= wanted).then_some(found)
+        })
+        .await
     }
 
     /// Puts the member with this role on the team of a job. Nobody tells the cache.

@@ -3,7 +3,8 @@
 //! Used by the API, the event relay and the portal's own commands. It hands out no pool and no
 //! connection: [`TenantDb::begin`] opens a transaction of one tenant, and the functions of
 //! [`jobs`], [`sessions`], [`idempotency`] and [`audit`] work in it. What is asked before a tenant is known goes
-//! through [`identity`]; what workers do over all tenants goes through [`WorkerDb`].
+//! through [`identity`]; what workers do over all tenants goes through [`WorkerDb`], and what
+//! platform operators do through [`operator`].
 //!
 //! Invariants:
 //! - Two walls stand between tenants, and each holds alone: every statement carries the tenant as
@@ -38,6 +39,7 @@ pub mod identity;
 pub mod invitations;
 pub mod jobs;
 pub mod migrate;
+pub mod operator;
 mod outage;
 pub mod outbox;
 pub mod provider_messages;

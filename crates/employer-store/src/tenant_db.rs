@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tenancy::{Actor, EventKind, TenantScope};
 use uuid::Uuid;
 
+use crate::audit::RequestOrigin;
 use crate::database::{self, DatabaseSettings, PoolWatch};
 use crate::error::{StoreError, is_connection_lost};
 use crate::outage::Outage;
@@ -95,9 +96,10 @@ impl TenantDb {
         // one exists without the other. A uuid and a doubled quote cannot end the literal.
         let opening = format!(
             "{begin}; SELECT set_config('app.tenant_id', '{}', true), \
-             set_config('app.actor', '{}', true)",
+             set_config('app.actor', '{}', true){}",
             scope.tenant(),
             actor.audit_name().replace('\'', "''"),
+            RequestOrigin::settings(),
         );
         let inner = self.begin_with(opening).await?;
         Ok(TenantTx { inner, scope: scope.clone(), actor, events: Vec::new() })

@@ -34,6 +34,8 @@ pub struct TestDatabase {
     pub owner_url: String,
     /// The workers' role.
     pub worker_url: String,
+    /// The platform operators' role.
+    pub ops_url: String,
     /// The superuser, in this database.
     pub superuser_url: String,
 }
@@ -90,6 +92,7 @@ async fn provision(superuser_url: &str, name: &str) -> Result<TestDatabase, Stor
         app_url: address(&superuser, "portal_app", name)?,
         owner_url: address(&superuser, "portal_owner", name)?,
         worker_url: address(&superuser, "portal_worker", name)?,
+        ops_url: address(&superuser, "portal_ops", name)?,
         superuser_url: with_database(&superuser, name).into(),
     })
 }

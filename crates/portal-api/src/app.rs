@@ -30,6 +30,7 @@ use crate::edge::{CommonHeaders, EdgeSettings, Origins, edge};
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::BodyLimits;
 use crate::jobs::{figures, item, list, transitions, write};
+use crate::operator::{impersonation, tenants};
 use crate::state::{Phase, PortalState};
 use crate::{docs, health, metrics, team};
 
@@ -44,6 +45,8 @@ pub enum Access {
     IdentityProvider,
     /// Whoever is signed in and has this permission, at least in part.
     Needs(Permission),
+    /// Members of the platform's organization.
+    Operator,
 }
 
 /// One route.
@@ -57,7 +60,7 @@ pub struct RouteInfo {
     pub access: Access,
 }
 
-use Access::{IdentityProvider, Needs, Public, SignedIn};
+use Access::{IdentityProvider, Needs, Operator, Public, SignedIn};
 use Permission::{
     CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, SessionManage,
     SessionRead, TeamManage, TeamRead,
@@ -138,6 +141,13 @@ routes! {
         "/api/cache/keys" { GET Needs(CacheRead) => keys::list_keys; }
         "/api/cache/invalidate" { DELETE Needs(CacheWrite) => invalidate::invalidate_cache; }
         "/api/cache/warm" { POST Needs(CacheWrite) => warm::warm_cache; }
+        "/api/operator/tenants" { GET Operator => tenants::list; }
+        "/api/operator/tenants/{id}/suspend" { POST Operator => tenants::suspend; }
+        "/api/operator/tenants/{id}/resume" { POST Operator => tenants::resume; }
+        "/api/operator/impersonation" {
+            POST Operator => impersonation::start;
+            DELETE Operator => impersonation::end;
+        }
         "/api/jobs" {
             GET Needs(JobsRead) => list::list_jobs;
             POST Needs(JobsWrite) => write::create_job;
@@ -181,6 +191,7 @@ pub fn app(
         proxies: settings.reach.trusted_proxies.clone(),
         admitted: settings.reach.admitted.clone(),
         limits: Some(state.rate_limits.clone()),
+        audit: Some(state.audit.clone()),
     };
     let body_limits =
         BodyLimits { bytes: settings.limits.json_bytes, timeout: settings.http.body_timeout };

@@ -19,6 +19,7 @@
 
 pub mod access;
 pub mod app;
+mod audit;
 pub mod auth;
 mod cache_admin;
 mod docs;
@@ -30,14 +31,17 @@ mod jobs;
 mod limits;
 pub mod metrics;
 mod openapi;
+mod operator;
 pub mod state;
 mod team;
 pub mod writes;
 
 pub use app::{Access, ROUTES, RouteInfo, app, server};
+pub use audit::{AuditSettings, AuditTrail, AuditWriter};
 pub use edge::{AllowedOrigins, InvalidNetwork, InvalidOrigin, Networks, Reach};
 pub use error::{ApiError, ErrorCode};
 pub use jobs::CursorKey;
 pub use limits::{Charge, RateLimits, Rates, SharedCounts};
 pub use openapi::openapi_document;
+pub use operator::{Operators, Platform};
 pub use state::{ApiSettings, HttpSettings, Lifecycle, Limits, Phase, PortalState};

@@ -13,6 +13,7 @@ use tenancy::Clock;
 use tenant_cache::TenantCache;
 use url::Url;
 
+use crate::audit::AuditTrail;
 use crate::auth::management::ManagementClient;
 use crate::auth::oidc::{OidcClient, OidcSettings};
 use crate::auth::refresh::TokenRefresher;
@@ -21,6 +22,7 @@ use crate::health::Probe;
 use crate::jobs::CursorKey;
 use crate::limits::RateLimits;
 use crate::metrics::{Metrics, MetricsAccess};
+use crate::operator::Operators;
 use crate::writes::Writes;
 
 /// What every handler may reach; made once at start and shared by all workers.
@@ -43,6 +45,10 @@ pub struct PortalState {
     pub management: ManagementClient,
     /// How often somebody may ask.
     pub rate_limits: RateLimits,
+    /// Takes note of what is refused.
+    pub audit: AuditTrail,
+    /// The platform's own people.
+    pub operators: Operators,
     /// What follows a committed write.
     pub writes: Writes,
     /// What we depend on, as it was a moment ago.

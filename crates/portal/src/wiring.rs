@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use actix_web::web::Data;
+use employer_store::operator::OpsDb;
 use employer_store::{TenantDb, WorkerDb};
 use event_notifier::{Relay, RelaySettings};
 use portal_api::access::AccessChanges;
@@ -15,7 +16,8 @@ use portal_api::health::{Backend, Probe};
 use portal_api::metrics::{Metrics, Sources};
 use portal_api::writes::Writes;
 use portal_api::{
-    ApiSettings, CursorKey, HttpSettings, Lifecycle, Limits, PortalState, RateLimits, Rates,
+    ApiSettings, AuditSettings, AuditTrail, CursorKey, HttpSettings, Lifecycle, Limits, Operators,
+    Platform, PortalState, RateLimits, Rates,
 };
 use redis_provider::Backplane;
 use secrecy::ExposeSecret;
@@ -36,6 +38,7 @@ use crate::workers::JobExpiry;
 /// The variables that name the databases.
 const APPLICATION: &str = "DATABASE_URL";
 const WORKER: &str = "DATABASE_WORKER_URL";
+const OPS: &str = "DATABASE_OPS_URL";
 
 /// Longest pause between two attempts to check the database at start.
 const MAX_VERIFY_PAUSE: Duration = Duration::from_secs(2);
@@ -47,6 +50,7 @@ const VERIFY_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct Portal {
     pub(crate) state: Data<PortalState>,
     pub(crate) worker_db: WorkerDb,
+    pub(crate) ops_db: Option<OpsDb>,
     pub(crate) redis: Connection,
 }
 
@@ -91,6 +95,7 @@ pub(crate) async fn build(
         clock: Arc::clone(&clock),
         interval: Duration::from_millis(settings.tuning.jobs.expiry_interval_ms),
         batch: i64::from(settings.tuning.jobs.expiry_batch),
+        keep_findings: Duration::from_hours(u64::from(settings.tuning.audit.keep_days) * 24),
     };
     tasks.spawn(expiry.run_until_stopped(stop.clone()));
     let backend = Backend {
@@ -101,14 +106,28 @@ pub(crate) async fn build(
     let probe = Probe::new(db.clone(), cache.clone(), backend);
     tasks.spawn(probe.clone().run(stop.clone()));
     let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
+    let (audit, audit_writer) = AuditTrail::new(
+        AuditSettings { rows_per_minute: settings.tuning.audit.rows_per_minute },
+        worker_db.clone(),
+        Arc::clone(&clock),
+    );
+    tasks.spawn(audit_writer.run_until_stopped(stop.clone()));
     let metrics = Metrics::new(Sources {
         cache: cache.clone(),
         writes: writes.clone(),
+        audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),
         pools: vec![("application", db.pool_watch()), ("worker", worker_db.pool_watch())],
         tenants: settings.tuning.telemetry.metrics_tenants,
     });
+    let ops_db = match &settings.platform {
+        Some(platform) => Some(
+            OpsDb::connect_lazily(&platform.database)
+                .map_err(|error| CommandError::Database(OPS, error))?,
+        ),
+        None => None,
+    };
     let rate_limits = RateLimits::new(
         rates(&settings.tuning),
         Arc::new(RedisCounts(Arc::clone(&provider))),
@@ -150,13 +169,15 @@ pub(crate) async fn build(
         writes,
         cache,
         rate_limits,
+        audit,
+        operators: operators(settings, ops_db.as_ref()),
         identity_provider,
         probe,
         metrics,
         clock,
         lifecycle,
     });
-    Ok(Portal { state, worker_db, redis })
+    Ok(Portal { state, worker_db, ops_db, redis })
 }
 
 /// Says which service was chosen and why, since it may follow from what an environment happens to
@@ -183,13 +204,18 @@ fn tell_choice(redis: &RedisSettings) {
 pub(crate) async fn verify_database(
     state: Data<PortalState>,
     worker_db: WorkerDb,
+    ops_db: Option<OpsDb>,
     stop: CancellationToken,
 ) -> Result<(), CommandError> {
     let mut pause = Duration::from_millis(100);
     loop {
         let verify = async {
             state.db.verify().await.map_err(|error| (APPLICATION, error))?;
-            worker_db.verify().await.map_err(|error| (WORKER, error))
+            worker_db.verify().await.map_err(|error| (WORKER, error))?;
+            match &ops_db {
+                Some(ops_db) => ops_db.verify().await.map_err(|error| (OPS, error)),
+                None => Ok(()),
+            }
         };
         match tokio::time::timeout(VERIFY_DEADLINE, verify).await {
             Err(_elapsed) => tracing::warn!("Postgres does not answer; it is asked again"),
@@ -310,6 +336,19 @@ fn cache_settings(tuning: &Tuning) -> CacheSettings {
         audit_one_in: tuning.cache.audit_one_in,
         access_log_one_in: tuning.cache.access_log_one_in,
     }
+}
+
+fn operators(settings: &Settings, db: Option<&OpsDb>) -> Operators {
+    let (Some(platform), Some(db)) = (&settings.platform, db) else {
+        return Operators::default();
+    };
+    let tuning = &settings.tuning.operator;
+    Operators::of(Platform {
+        org: platform.org.clone(),
+        db: db.clone(),
+        impersonation: Duration::from_mins(tuning.impersonation_minutes.into()),
+        impersonation_may_write: tuning.impersonation_may_write,
+    })
 }
 
 fn rates(tuning: &Tuning) -> Rates {

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use employer_store::{WorkerDb, idempotency, jobs, sessions};
+use employer_store::{WorkerDb, audit, idempotency, jobs, sessions};
 use tenancy::Clock;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Pause between two removals of stored answers and sessions whose time is over.
 const CLEANUP: Duration = Duration::from_secs(600);
+
+/// Rows of the trail removed in one statement.
+const FINDINGS_AT_A_TIME: i64 = 10_000;
 
 /// Longest wait for one of these jobs: a database that went away without a word must not end them.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -22,6 +25,8 @@ pub(crate) struct JobExpiry {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) interval: Duration,
     pub(crate) batch: i64,
+    /// How long the platform's trail is kept.
+    pub(crate) keep_findings: Duration,
 }
 
 impl JobExpiry {
@@ -43,6 +48,9 @@ impl JobExpiry {
                 }
                 if timeout(DEADLINE, self.forget_old_sessions()).await.is_err() {
                     tracing::warn!("removing old sessions took too long and was given up");
+                }
+                if timeout(DEADLINE, self.forget_old_findings()).await.is_err() {
+                    tracing::warn!("shortening the trail took too long and was given up");
                 }
                 next_cleanup = Instant::now() + CLEANUP;
             }
@@ -74,6 +82,17 @@ impl JobExpiry {
                     return tracing::warn!(error, "old sessions could not be removed");
                 }
             }
+        }
+    }
+
+    /// A part of what is old; the rest goes in the next turns.
+    async fn forget_old_findings(&self) {
+        let (now, keep) = (self.clock.now(), self.keep_findings);
+        if let Err(error) = audit::forget_findings(&self.db, now, keep, FINDINGS_AT_A_TIME).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the platform's trail could not be shortened"
+            );
         }
     }
 

@@ -23,6 +23,13 @@ pub enum Actor {
     },
     /// A client of the identity provider with a token of its own.
     Machine(ClientName),
+    /// An operator of the platform, by themselves or looking as a member does.
+    Operator {
+        /// The operator.
+        operator: UserId,
+        /// The member that they look as.
+        member: Option<UserId>,
+    },
     /// A worker of ours; the text says which.
     System(&'static str),
 }
@@ -33,17 +40,22 @@ impl Actor {
         match self {
             Self::Member { user, .. } => Some(*user),
             Self::ApiKey { creator, .. } => Some(*creator),
+            Self::Operator { member, .. } => *member,
             Self::Machine(_) | Self::System(_) => None,
         }
     }
 
-    /// The actor as the audit trail writes it: `user:<uuid>`, `api_key:<uuid>`, `client:<name>` or
-    /// `system:<task>`.
+    /// The actor as the audit trail writes it: `user:<uuid>`, `api_key:<uuid>`, `client:<name>`,
+    /// `operator:<uuid>` (` as user:<uuid>` of a member that they look as) or `system:<task>`.
     pub fn audit_name(&self) -> String {
         match self {
             Self::Member { user, .. } => format!("user:{user}"),
             Self::ApiKey { key, .. } => format!("api_key:{key}"),
             Self::Machine(client) => format!("client:{client}"),
+            Self::Operator { operator, member: None } => format!("operator:{operator}"),
+            Self::Operator { operator, member: Some(member) } => {
+                format!("operator:{operator} as user:{member}")
+            }
             Self::System(task) => format!("system:{task}"),
         }
     }

@@ -222,6 +222,8 @@ fn scopes_are_made_in_few_places_and_each_is_known() {
         "crates/employer-store/src/testing.rs",
         // A message of the identity provider: an ID token, a logout token or an event.
         "crates/portal-api/src/auth/provider_access.rs",
+        // A change of a tenant's status, written by the operators' own role.
+        "crates/portal-api/src/operator/tenants.rs",
         // A session whose member the database knows.
         "crates/portal-api/src/auth/principal.rs",
         // An outbox row, written under row level security by the tenant it names.
@@ -288,4 +290,25 @@ fn the_manual_explains_every_setting_of_redis_and_the_cache() {
             assert!(manual.contains(&format!("`{section}.{key}`")), "{section}.{key}");
         }
     }
+}
+
+#[test]
+fn the_answers_on_security_name_tests_that_exist() {
+    let answers = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let code: String = ["crates", "tests"]
+        .into_iter()
+        .flat_map(|folder| sources(&root().join(folder)))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let mut named = 0;
+    for heading in ["## Level 1", "## Level 2: authentication", "## Level 2: logging"] {
+        for row in table(&answers, heading) {
+            let tests = row.get(2).unwrap_or_else(|| panic!("{row:?} says nothing of tests"));
+            for test in tests.split('`').skip(1).step_by(2) {
+                assert!(code.contains(&format!("fn {test}(")), "{}: there is no {test}", row[0]);
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 80, "{named}");
 }

@@ -7,6 +7,8 @@
 )]
 
 mod addresses;
+mod audit;
 mod headers;
 mod limits;
+mod operators;
 mod origins;

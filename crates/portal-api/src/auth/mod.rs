@@ -32,4 +32,5 @@ pub use authorized::{
 pub(crate) use cookie_keys::accept_older_keys;
 pub(crate) use credential::refuse_two_credentials;
 pub use principal::{Principal, SignedIn};
+pub(crate) use principal::{organization_of, signed_in};
 pub use sessions::{SESSION_COOKIE, session_middleware};

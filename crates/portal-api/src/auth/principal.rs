@@ -2,15 +2,18 @@
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
+use employer_store::operator::Impersonated;
 use futures_util::future::LocalBoxFuture;
 use session_store::{OrganizationData, PortalSession, SessionRecord};
-use tenancy::{Actor, Authority, Evidence, TenantScope};
+use tenancy::{Actor, Authority, Evidence, Role, TenantScope};
 use tracing::Span;
 
 use super::credential::Credential;
 use super::{csrf, membership};
+use crate::audit::Known;
 use crate::error::{ApiError, ErrorCode};
 use crate::limits;
+use crate::operator;
 use crate::state::PortalState;
 
 /// Whoever makes a request: a person with a session, an application with a person's token, or a
@@ -39,6 +42,8 @@ pub struct SignedIn {
     pub session: SessionRecord,
     /// Their organization.
     pub organization: OrganizationData,
+    /// The visit, where it is an operator who looks as this person does.
+    pub impersonation: Option<Impersonated>,
 }
 
 impl FromRequest for Principal {
@@ -49,6 +54,7 @@ impl FromRequest for Principal {
         let request = request.clone();
         Box::pin(async move {
             let principal = find(&request).await?;
+            Known::remember(&request, principal.scope.tenant(), &principal.actor);
             limits::admit_caller(&request, &principal)?;
             let span = Span::current();
             span.record("tenant.id", tracing::field::display(principal.scope.tenant()));
@@ -71,31 +77,65 @@ async fn find(request: &HttpRequest) -> Result<Principal, ApiError> {
 }
 
 async fn of_session(request: &HttpRequest, state: &PortalState) -> Result<Principal, ApiError> {
+    let signed_in = signed_in(request, state).await?;
+    let platform = state.operators.platform_of(&signed_in.session.org);
+    let principal = Principal::signed_in(signed_in);
+    principal.keep_tokens_fresh(state);
+    match platform {
+        Some(platform) => {
+            let own = principal.into_signed_in()?;
+            operator::principal_of(request, state, platform, own).await
+        }
+        None => Ok(principal),
+    }
+}
+
+/// The person behind a session, in the organization that they signed in to.
+pub(crate) async fn signed_in(
+    request: &HttpRequest,
+    state: &PortalState,
+) -> Result<SignedIn, ApiError> {
+    if Credential::of(request)? != Credential::Session {
+        return Err(for_browsers());
+    }
     let session = portal_session(request).await;
     let record = session.current().ok_or_else(unauthenticated)?;
+    let (user, role) = (record.user, Role::Viewer);
+    Known::remember(request, record.tenant, &Actor::Member { user, role });
     csrf::check(request, &record)?;
-    let Some(organization) = membership::organization_data(state, &record).await? else {
+    let Some(organization) = organization_of(state, &record).await? else {
         session.sign_out();
         return Err(unauthenticated());
     };
-    membership::refuse_suspended(organization.tenant_status)?;
-    let principal = Principal::signed_in(record, organization);
-    principal.keep_tokens_fresh(state);
-    Ok(principal)
+    Ok(SignedIn { session: record, organization, impersonation: None })
+}
+
+/// The organization of a session's person; `None` where they do not belong to it any more, 403
+/// where it is suspended.
+pub(crate) async fn organization_of(
+    state: &PortalState,
+    session: &SessionRecord,
+) -> Result<Option<OrganizationData>, ApiError> {
+    let organization = membership::organization_data(state, session).await?;
+    if let Some(organization) = &organization {
+        membership::refuse_suspended(organization.tenant_status)?;
+    }
+    Ok(organization)
 }
 
 impl Principal {
+    fn signed_in(signed_in: SignedIn) -> Self {
+        let (user, role) = (signed_in.session.user, signed_in.organization.role);
+        Self::guest(signed_in, Actor::Member { user, role }, Authority::of_role(role))
+    }
+
+    /// Somebody whose session this is, or who looks as its person does.
     #[expect(clippy::disallowed_methods, reason = "the session and the membership were verified")]
-    fn signed_in(session: SessionRecord, organization: OrganizationData) -> Self {
-        let (user, role) = (session.user, organization.role);
+    pub(crate) fn guest(signed_in: SignedIn, actor: Actor, authority: Authority) -> Self {
+        let SignedIn { session, .. } = &signed_in;
         let scope =
             TenantScope::from_verified(session.tenant, session.org.clone(), Evidence::Session);
-        Self {
-            scope,
-            actor: Actor::Member { user, role },
-            authority: Authority::of_role(role),
-            session: Some(Box::new(SignedIn { session, organization })),
-        }
+        Self { scope, actor, authority, session: Some(Box::new(signed_in)) }
     }
 
     /// Sees to it that the identity provider still stands by the session. Never waits.
@@ -107,13 +147,15 @@ impl Principal {
 
     /// The session behind the request; 403 where it came with a token or a key.
     pub fn into_signed_in(self) -> Result<SignedIn, ApiError> {
-        self.session.map(|signed_in| *signed_in).ok_or_else(|| {
-            ApiError::new(
-                ErrorCode::Forbidden,
-                "This is for people who are signed in with a browser, not for tokens and keys.",
-            )
-        })
+        self.session.map(|signed_in| *signed_in).ok_or_else(for_browsers)
     }
+}
+
+fn for_browsers() -> ApiError {
+    ApiError::new(
+        ErrorCode::Forbidden,
+        "This is for people who are signed in with a browser, not for tokens and keys.",
+    )
 }
 
 /// The session of a request; extracting it cannot fail.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tenancy::{Actor, TenantScope};
 use uuid::Uuid;
 
+use crate::audit::carried;
 use crate::auth::{Authorized, Needs, Principal};
 use crate::edge::Client;
 use crate::error::ApiError;
@@ -140,7 +141,7 @@ impl<P: Needs + Send, T: Send + 'static> Call<P, T> {
                 }
             }
         };
-        let body = state.writes.see_through(DEADLINE, whole).await??;
+        let body = state.writes.see_through(DEADLINE, carried(whole)).await??;
         Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
-use tenancy::Feature;
+use tenancy::{Actor, Feature, OrgId};
 use tenant_cache::{
     CacheStatus, Cost, MethodReport, Operation, OperationStatistics, RefusedValues, ServerInfo,
 };
@@ -18,6 +18,9 @@ use crate::health::{CacheReport, cache_report, milliseconds};
 use crate::state::PortalState;
 
 const DEED: Deed = Deed { action: "cache_status", kind: Kind::Read, must_be_told: false };
+
+/// Organizations that operators see one by one.
+const MOST_TENANTS: usize = 1_000;
 
 /// What Upstash charges for a command, in US dollars: 0.20 for 100,000, pay as you go, 2026.
 const UPSTASH_USD_PER_COMMAND: f64 = 0.20 / 100_000.0;
@@ -43,8 +46,27 @@ pub(crate) struct CacheStatusBody {
     resealed: u64,
     /// The same by feature; those that were not used are left out.
     features: Vec<FeatureBody>,
+    /// Figures of each organization, those with the most answers first; for operators of the
+    /// platform, who see the other figures over all organizations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenants: Option<Vec<TenantFigures>>,
     /// The row in the audit trail; `null` where none could be written.
     audit_id: Option<Uuid>,
+}
+
+/// An organization's figures in this instance.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TenantFigures {
+    #[schema(example = "org_9f2cA1")]
+    organization: String,
+    #[serde(flatten)]
+    figures: FiguresBody,
+}
+
+impl From<(OrgId, OperationStatistics)> for TenantFigures {
+    fn from((organization, figures): (OrgId, OperationStatistics)) -> Self {
+        Self { organization: organization.into(), figures: figures.into() }
+    }
 }
 
 /// What is kept in process.
@@ -265,7 +287,16 @@ pub(crate) async fn get_status(
 ) -> Result<HttpResponse, ApiError> {
     call.run(state, DEED, |state, access, _| async move {
         let health = cache_report(&state.probe, &state.cache);
-        let body = body_of(health, state.cache.status(&access.scope).await);
+        let mut status = state.cache.status(&access.scope).await;
+        let is_operator = matches!(access.actor, Actor::Operator { member: None, .. });
+        if is_operator {
+            status.tenant = state.cache.operation_statistics();
+        }
+        let mut body = body_of(health, status);
+        if is_operator {
+            let busiest = state.cache.busiest_tenants(MOST_TENANTS);
+            body.tenants = Some(busiest.into_iter().map(TenantFigures::from).collect());
+        }
         let body = serde_json::to_value(body).map_err(ApiError::internal)?;
         Ok(Done { resource: "cache".to_owned(), detail: json!({}), body })
     })
@@ -298,6 +329,7 @@ fn body_of(health: CacheReport, status: CacheStatus) -> CacheStatusBody {
         refused: refused.into(),
         resealed,
         features: Feature::ALL.into_iter().filter_map(feature_of).collect(),
+        tenants: None,
         audit_id: None,
     }
 }

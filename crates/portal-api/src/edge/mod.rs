@@ -19,8 +19,10 @@ use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
+use employer_store::audit::RequestOrigin;
 use tenant_cache::Budget;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -32,6 +34,7 @@ pub(crate) use origins::Origins;
 pub use origins::{AllowedOrigins, InvalidOrigin};
 pub(crate) use request_id::RequestId;
 
+use crate::audit::{AuditTrail, Known};
 use crate::error::RequestContext;
 use crate::limits::{Quotas, RateLimits, admit_arrival};
 use crate::metrics::HttpFigures;
@@ -67,6 +70,8 @@ pub(crate) struct EdgeSettings {
     pub(crate) admitted: Networks,
     /// How often an address may ask.
     pub(crate) limits: Option<RateLimits>,
+    /// Takes note of what is refused.
+    pub(crate) audit: Option<AuditTrail>,
 }
 
 impl Default for EdgeSettings {
@@ -79,6 +84,7 @@ impl Default for EdgeSettings {
             proxies: Networks::default(),
             admitted: Networks::default(),
             limits: None,
+            audit: None,
         }
     }
 }
@@ -97,12 +103,19 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
     let quotas = Quotas::default();
     request.extensions_mut().insert(client);
     request.extensions_mut().insert(quotas.clone());
+    let known = Known::default();
+    request.extensions_mut().insert(known.clone());
     let budget = Budget::new(settings.redis_budget);
     let exchange = outcome::Exchange {
         context: RequestContext { request_id: Some(id.to_string()), path: Some(path_of(&request)) },
         headers: settings.headers,
         is_private: headers::is_private(request.path()),
         quotas,
+        known,
+        client,
+        path: request.path().to_owned(),
+        has_token: has_token(&request),
+        audit: settings.audit.clone(),
         sharing: settings.origins.as_ref().and_then(|known| known.sharing(request.headers())),
         started,
         told_budget: settings.shows_timing.then(|| budget.clone()),
@@ -127,12 +140,19 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         }
         next.call(request).await.map(ServiceResponse::map_into_boxed_body)
     };
-    let answer = budget.scope(whole).instrument(span.clone()).await;
+    let origin = RequestOrigin { request_id: client.request.as_uuid(), ip: client.address };
+    let answer = budget.scope(origin.scope(whole)).instrument(span.clone()).await;
     let _entered = span.enter();
     match answer {
         Ok(response) => Ok(exchange.conclude(response)),
         Err(error) => Err(exchange.conclude_failure(&error)),
     }
+}
+
+/// Whether the request came with a token or a key.
+fn has_token(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key")
 }
 
 /// Longest path that a body repeats.

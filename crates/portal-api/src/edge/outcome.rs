@@ -12,9 +12,11 @@ use tenant_cache::Budget;
 use tokio::time::Instant;
 use tracing::Span;
 
+use super::client::Client;
 use super::headers::CommonHeaders;
 use super::origins::Sharing;
 use super::timing;
+use crate::audit::{AuditTrail, Known, Refused, note_refusal};
 use crate::error::{ApiError, RequestContext, from_framework, render, status_problem};
 use crate::limits::Quotas;
 use crate::metrics::HttpFigures;
@@ -27,6 +29,14 @@ pub(super) struct Exchange {
     pub(super) is_private: bool,
     /// What the limits have said so far.
     pub(super) quotas: Quotas,
+    /// Who it was, if anybody found out.
+    pub(super) known: Known,
+    pub(super) client: Client,
+    pub(super) path: String,
+    /// Whether it came with a token or a key.
+    pub(super) has_token: bool,
+    /// Where refusals are told; nowhere in tests of a part.
+    pub(super) audit: Option<AuditTrail>,
     /// With which pages of other origins the answer is shared.
     pub(super) sharing: Option<Sharing>,
     pub(super) started: Instant,
@@ -63,6 +73,7 @@ impl Exchange {
             None => from_framework(error),
         };
         log(&problem);
+        self.note(&problem);
         self.record(problem.code().status());
         Failure { problem, exchange: self }.into()
     }
@@ -78,11 +89,26 @@ impl Exchange {
             None => return response,
         };
         log(&problem);
+        self.note(&problem);
         let mut rendered = render(&problem, &self.context);
         for cookie in response.headers().get_all(SET_COOKIE) {
             rendered.headers_mut().append(SET_COOKIE, cookie.clone());
         }
         rendered
+    }
+
+    /// Takes note of what somebody may not.
+    fn note(&self, problem: &ApiError) {
+        let Some(trail) = &self.audit else { return };
+        let refused = Refused {
+            method: &self.method,
+            route: self.route.as_deref().unwrap_or(&self.path),
+            request_id: Some(self.client.request.as_uuid()),
+            ip: self.client.address,
+            has_token: self.has_token,
+            known: &self.known,
+        };
+        note_refusal(trail, refused, problem);
     }
 
     fn finish(&self, headers: &mut HeaderMap) {

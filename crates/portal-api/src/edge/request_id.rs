@@ -15,6 +15,11 @@ impl fmt::Display for RequestId {
 }
 
 impl RequestId {
+    /// As rows hold it.
+    pub(crate) const fn as_uuid(self) -> Uuid {
+        self.0
+    }
+
     /// A name that no other request has.
     pub(super) fn new() -> Self {
         Self(Uuid::now_v7())

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use bucket::Bucket;
 pub(crate) use headers::Quotas;
-pub(crate) use requests::{admit_arrival, admit_caller, too_many};
+pub(crate) use requests::{admit_arrival, admit_caller, admit_operator, too_many};
 pub use shared::{Charge, SharedCounts};
 
 /// What limits are for: requests in this time.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use actix_web::dev::ServiceRequest;
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use sha2::{Digest as _, Sha256};
-use tenancy::Actor;
+use tenancy::{Actor, UserId};
 
 use super::{Quotas, RateLimits, Rule, Subject, Verdict};
 use crate::auth::Principal;
@@ -40,6 +40,7 @@ pub(crate) fn admit_caller(request: &HttpRequest, caller: &Principal) -> Result<
         Actor::Member { user, .. } => Some((Rule::User, user.as_uuid().as_u128())),
         Actor::ApiKey { key, .. } => Some((Rule::ApiKey, key.as_uuid().as_u128())),
         Actor::Machine(client) => Some((Rule::ApiKey, digest_of(client))),
+        Actor::Operator { operator, .. } => Some((Rule::User, operator.as_uuid().as_u128())),
         Actor::System(_) => None,
     };
     if let Some((rule, subject)) = own {
@@ -47,6 +48,13 @@ pub(crate) fn admit_caller(request: &HttpRequest, caller: &Principal) -> Result<
     }
     let tenant = caller.scope.tenant().as_uuid().as_u128();
     take(&quotas, state.rate_limits.admit(Rule::Tenant, tenant))
+}
+
+/// The same for an operator of the platform.
+pub(crate) fn admit_operator(request: &HttpRequest, user: UserId) -> Result<(), ApiError> {
+    let Some(state) = request.app_data::<web::Data<PortalState>>() else { return Ok(()) };
+    let quotas = request.extensions().get::<Quotas>().cloned().unwrap_or_default();
+    take(&quotas, state.rate_limits.admit(Rule::User, user.as_uuid().as_u128()))
 }
 
 /// A name as a subject.

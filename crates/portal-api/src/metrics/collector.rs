@@ -247,6 +247,9 @@ impl Collector {
             "Events that requests had acted on themselves",
             relay.acknowledged(),
         )?;
+        let audit = &self.0.audit;
+        page.counter("audit_rows", "Rows of the trail written beside requests", audit.written())?;
+        page.counter("audit_rows_lost", "Rows of the trail that were lost", audit.lost())?;
         page.counter("relay_failures", "Turns of the relay that failed", relay.failures())?;
         match relay.oldest_age() {
             Some(age) => page.gauge(

@@ -23,6 +23,7 @@ use tenant_cache::TenantCache;
 
 use self::collector::Collector;
 pub(crate) use self::http::HttpFigures;
+use crate::audit::AuditTrail;
 use crate::error::{ApiError, ErrorCode};
 use crate::health::Probe;
 use crate::state::{Lifecycle, PortalState};
@@ -51,6 +52,8 @@ pub struct Sources {
     pub cache: TenantCache,
     /// What was left to the relay, and the relay.
     pub writes: Writes,
+    /// Rows of the audit trail.
+    pub audit: AuditTrail,
     /// Whether what we depend on answers.
     pub probe: Probe,
     /// Whether we are starting, ready or draining.

@@ -139,6 +139,9 @@ fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
     if route.path.starts_with("/api/team") {
         return problems_of_team(route);
     }
+    if route.access == Access::Operator {
+        return problems_of_operators(route);
+    }
     if !is_of_jobs(route) {
         return Vec::new();
     }
@@ -212,6 +215,28 @@ fn problems_of_cache(route: &RouteInfo) -> Vec<ErrorCode> {
         ]);
     } else if route.path == "/api/cache/keys" {
         codes.push(ErrorCode::NotFound);
+    }
+    codes
+}
+
+fn problems_of_operators(route: &RouteInfo) -> Vec<ErrorCode> {
+    let mut codes = vec![
+        ErrorCode::InvalidParameter,
+        ErrorCode::Unauthenticated,
+        ErrorCode::Forbidden,
+        ErrorCode::TooManyRequests,
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+    ];
+    if is_write(route) {
+        codes.push(ErrorCode::NotFound);
+    }
+    if route.method == "POST" {
+        codes.extend([
+            ErrorCode::PayloadTooLarge,
+            ErrorCode::UnsupportedMediaType,
+            ErrorCode::ValidationFailed,
+        ]);
     }
     codes
 }

@@ -35,6 +35,7 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
     let verification = tasks.spawn(wiring::verify_database(
         portal.state.clone(),
         portal.worker_db.clone(),
+        portal.ops_db.clone(),
         stop.clone(),
     ));
     tracing::info!(
@@ -60,7 +61,17 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
         tracing::warn!("tasks were still running at the end of their grace");
     }
     let closing = async {
-        tokio::join!(portal.state.db.close(), portal.worker_db.close(), portal.redis.close())
+        let ops_closed = async {
+            if let Some(ops_db) = &portal.ops_db {
+                ops_db.close().await;
+            }
+        };
+        tokio::join!(
+            portal.state.db.close(),
+            portal.worker_db.close(),
+            ops_closed,
+            portal.redis.close(),
+        )
     };
     if tokio::time::timeout(TASKS_GRACE, closing).await.is_err() {
         tracing::warn!("connections were still in use at the end of their grace");

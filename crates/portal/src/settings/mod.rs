@@ -18,6 +18,7 @@ use portal_api::Reach;
 use portal_api::metrics::MetricsAccess;
 use sealing::KeyRing;
 use secrecy::{ExposeSecret, SecretString};
+use tenancy::OrgId;
 use tenant_cache::Operation;
 use url::Url;
 
@@ -45,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) base_url: Url,
     pub(crate) database: DatabaseSettings,
     pub(crate) worker_database: DatabaseSettings,
+    pub(crate) platform: Option<PlatformSettings>,
     pub(crate) redis: RedisSettings,
     pub(crate) identity_provider: IdentityProvider,
     /// Make cookies and cursors.
@@ -55,6 +57,13 @@ pub(crate) struct Settings {
     /// Seal what the cache keeps of sensitive values.
     pub(crate) cache_keys: Option<KeyRing>,
     pub(crate) tuning: Tuning,
+}
+
+/// The organization of the platform operators, and their database.
+#[derive(Debug)]
+pub(crate) struct PlatformSettings {
+    pub(crate) org: OrgId,
+    pub(crate) database: DatabaseSettings,
 }
 
 /// The portal's client at the identity provider.
@@ -92,7 +101,8 @@ impl Settings {
         let database_url = find_database_url(variables, "DATABASE_URL", faults).or_else(|| {
             faults.missing("DATABASE_URL", "the Postgres address of the application role")
         });
-        let worker_url = read_worker_url(variables, strictness, faults);
+        let worker_url = read_role_url(&WORKER_ROLE, variables, strictness, faults);
+        let platform = read_platform(variables, strictness, faults);
         let redis = RedisSettings::read(variables, strictness, tuning.as_ref(), faults);
         let identity_provider = IdentityProvider::read(variables, strictness, faults);
         let session_keys = variables
@@ -113,6 +123,12 @@ impl Settings {
             base_url: base_url?,
             database: pool(database_url?, tuning.database.max_connections),
             worker_database: pool(worker_url?, tuning.database.worker_max_connections),
+            platform: match platform? {
+                Some((org, url)) => {
+                    Some(PlatformSettings { org, database: pool(url, OPS_CONNECTIONS) })
+                }
+                None => None,
+            },
             redis: redis?,
             identity_provider: identity_provider?,
             session_keys: session_keys?,
@@ -364,15 +380,37 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The worker role's address; in development the owner's with the worker's name, since the
-/// development roles share one password.
-fn read_worker_url(
+/// A role of the portal's beside the application's.
+struct Role {
+    variable: &'static str,
+    meaning: &'static str,
+    name: &'static str,
+}
+
+const WORKER_ROLE: Role = Role {
+    variable: "DATABASE_WORKER_URL",
+    meaning: "the Postgres address of the worker role",
+    name: "portal_worker",
+};
+
+const OPS_ROLE: Role = Role {
+    variable: "DATABASE_OPS_URL",
+    meaning: "the Postgres address of the platform operators' role",
+    name: "portal_ops",
+};
+
+/// Connections of the operators' role: they are few.
+const OPS_CONNECTIONS: u32 = 2;
+
+/// A role's address; in development the owner's with the role's name, since the development roles
+/// share one password.
+fn read_role_url(
+    role: &Role,
     variables: &Variables,
     environment: Environment,
     faults: &mut Faults,
 ) -> Option<SecretString> {
-    const NAME: &str = "DATABASE_WORKER_URL";
-    if let Some(url) = find_database_url(variables, NAME, faults) {
+    if let Some(url) = find_database_url(variables, role.variable, faults) {
         return Some(url);
     }
     let derived = environment
@@ -381,10 +419,26 @@ fn read_worker_url(
         .flatten()
         .and_then(|owner| {
             let mut url = Url::parse(owner.expose_secret()).ok()?;
-            url.set_username("portal_worker").ok()?;
+            url.set_username(role.name).ok()?;
             Some(SecretString::from(String::from(url)))
         });
-    derived.or_else(|| faults.missing(NAME, "the Postgres address of the worker role"))
+    derived.or_else(|| faults.missing(role.variable, role.meaning))
+}
+
+/// The operators' organization and their database; `Some(None)` where there are no operators.
+#[expect(clippy::option_option, reason = "absent by choice is not absent by fault")]
+fn read_platform(
+    variables: &Variables,
+    environment: Environment,
+    faults: &mut Faults,
+) -> Option<Option<(OrgId, SecretString)>> {
+    const NAME: &str = "PLATFORM_ORG_ID";
+    let Some(text) = variables.find(NAME) else { return Some(None) };
+    let Ok(org) = text.parse::<OrgId>() else {
+        faults.add(NAME, "is not an organization's id, such as org_9f2cA1");
+        return None;
+    };
+    Some(Some((org, read_role_url(&OPS_ROLE, variables, environment, faults)?)))
 }
 
 fn pool(url: SecretString, max_connections: u32, tuning: &Tuning) -> DatabaseSettings {

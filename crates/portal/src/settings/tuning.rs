@@ -121,6 +121,10 @@ sections! {
         sync_interval_ms: u64,
         tracked_max: usize,
     }
+    /// `[audit]`
+    Audit { rows_per_minute: u32, keep_days: u32, }
+    /// `[operator]`
+    Operator { impersonation_minutes: u32, impersonation_may_write: bool, }
     /// `[relay]`
     Relay { interval_ms: u64, min_age_ms: u64, batch: u16, }
     /// `[jobs]`
@@ -136,6 +140,8 @@ sections! {
         redis: Redis,
         cache: Cache,
         rate_limits: RateLimits,
+        audit: Audit,
+        operator: Operator,
         relay: Relay,
         jobs: Jobs,
         telemetry: Telemetry,
@@ -164,8 +170,9 @@ const MAY_BE_ZERO: [&str; 7] = [
 ];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
-const AT_MOST: [(&str, i64, &str); 10] = [
+const AT_MOST: [(&str, i64, &str); 11] = [
     ("session.lease_ms", 1_000, "somebody who was removed would be let in for longer"),
+    ("operator.impersonation_minutes", 30, "nobody looks as somebody else for longer"),
     ("redis.connect_timeout_ms", 2_000, "nobody waits longer than 2 s for a connection"),
     ("redis.command_timeout_ms", 2_000, "nobody waits longer than 2 s for an answer"),
     ("redis.batch_commands", 1_000, "an Upstash request takes no more commands"),

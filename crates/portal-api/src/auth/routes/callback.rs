@@ -1,8 +1,10 @@
 //! `GET /auth/callback`: the way back from the identity provider.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use employer_store::audit::{RequestOrigin, SecurityEvent};
 use employer_store::identity;
 use serde::Deserialize;
+use serde_json::json;
 use session_store::{NewSession, PortalSession};
 use tenancy::OrgId;
 use time::OffsetDateTime;
@@ -12,6 +14,7 @@ use super::super::oidc::{CodeExchange, Identity};
 use super::super::{device, membership, oidc, provider_access};
 use super::organization_choice::choose_organization;
 use super::{cookies_of, redirect, transaction_cookies, wants_html};
+use crate::audit::Sighting;
 use crate::error::{ApiError, ErrorCode, Problem};
 use crate::state::PortalState;
 
@@ -97,7 +100,9 @@ async fn complete(
         return choose_organization(request, state, &identity, transaction.return_to).await;
     };
     let new = sign_in(request, state, &identity, org, transaction.invitation.as_deref()).await?;
+    let created = session_created(&new);
     session.sign_in(&NewSession { tokens, ..new }).map_err(ApiError::internal)?;
+    state.audit.tell(created);
     Ok(redirect(transaction.return_to.as_str()))
 }
 
@@ -133,6 +138,20 @@ async fn sign_in(
         absolute_expires_at: absolute_end(state, identity, state.clock.now())?,
         tokens: None,
     })
+}
+
+fn session_created(record: &NewSession) -> Sighting {
+    let origin = RequestOrigin::current();
+    Sighting {
+        event: SecurityEvent::SessionCreated,
+        tenant: Some(record.tenant),
+        actor: format!("user:{}", record.user),
+        resource: format!("user:{}", record.user),
+        result: "done",
+        request_id: origin.map(|origin| origin.request_id),
+        ip: origin.and_then(|origin| origin.ip),
+        detail: json!({ "result": "done" }),
+    }
 }
 
 fn not_a_member() -> ApiError {

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use serde::Serialize;
-use tenancy::{Grant, Permission};
+use tenancy::{Authority, Grant, Permission};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::super::authorized::SessionRead;
 use super::super::principal::{Principal, SignedIn};
 use crate::error::{ApiError, Problem};
+use crate::operator::impersonation::ImpersonationBody;
 
 /// The signed-in person, their organization and what they may do there.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,7 +20,7 @@ pub(crate) struct SessionAnswer {
     /// The person's role in the organization.
     #[schema(value_type = String, example = "recruiter")]
     role: &'static str,
-    /// What the role may do at least in part; which jobs it reaches depends on the role.
+    /// What the role may do at least in part, and an operator who looks as a member does; which jobs it reaches depends on the role.
     #[schema(value_type = Vec<String>, example = json!(["session:read", "jobs:read"]))]
     permissions: Vec<&'static str>,
     /// To be sent as `X-CSRF-Token` with every request that changes something.
@@ -27,6 +28,10 @@ pub(crate) struct SessionAnswer {
     /// When the session ends however busy it is.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+    /// The visit, where an operator of the platform looks as this person does: to be shown on
+    /// every page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    impersonation: Option<ImpersonationBody>,
 }
 
 /// The signed-in person.
@@ -77,13 +82,15 @@ struct SessionOrganization {
 )]
 pub(crate) async fn session(principal: Principal) -> Result<web::Json<SessionAnswer>, ApiError> {
     principal.require::<SessionRead>()?;
-    Ok(web::Json(principal.into_signed_in()?.into()))
+    let authority = principal.authority;
+    Ok(web::Json(SessionAnswer::of(principal.into_signed_in()?, authority)))
 }
 
-impl From<SignedIn> for SessionAnswer {
-    fn from(SignedIn { session, organization }: SignedIn) -> Self {
+impl SessionAnswer {
+    fn of(signed_in: SignedIn, authority: Authority) -> Self {
+        let SignedIn { session, organization, impersonation } = signed_in;
         let role = organization.role;
-        let may = |permission: &Permission| role.grant(*permission) != Grant::None;
+        let may = |permission: &Permission| authority.grant(*permission) != Grant::None;
         Self {
             user: SessionUser {
                 id: session.user.as_uuid(),
@@ -102,6 +109,7 @@ impl From<SignedIn> for SessionAnswer {
             permissions: Permission::ALL.iter().filter(|p| may(p)).map(|p| p.as_str()).collect(),
             csrf_token: session.csrf_token,
             expires_at: session.absolute_expires_at,
+            impersonation: impersonation.map(ImpersonationBody::from),
         }
     }
 }

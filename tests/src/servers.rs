@@ -144,6 +144,31 @@ impl OwnRedis {
         self.port
     }
 
+    /// Lets no message through from now on: who is subscribed is thrown out, and who sends is
+    /// refused.
+    pub async fn forbids_messages(&self) {
+        let answer = self.answers(&["ACL", "SETUSER", "default", "resetchannels"]).await;
+        assert!(answer.starts_with("+OK"), "{answer}");
+    }
+
+    /// How often it was asked to carry out a command.
+    pub async fn commands_of(&self, name: &str) -> u64 {
+        let answer = self.answers(&["INFO", "commandstats"]).await;
+        let prefix = format!("cmdstat_{name}:calls=");
+        let count = answer.lines().find_map(|line| line.strip_prefix(&prefix)?.split(',').next());
+        count.map_or(0, |count| count.parse().unwrap())
+    }
+
+    async fn answers(&self, words: &[&str]) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let line = format!("{}\r\nQUIT\r\n", words.join(" "));
+        stream.write_all(line.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
     /// Stops it in its tracks: connections stand, and nobody answers.
     pub fn pauses(&self) {
         self.is_sent("-STOP");

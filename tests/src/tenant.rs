@@ -270,6 +270,48 @@ impl Tenant {
         transaction.commit().await.unwrap();
     }
 
+    /// Gives a member another role with its event, as a process would have that died right after its
+    /// commit.
+    pub async fn demotes_behind_the_portal(&self, member: Role, to: Role) {
+        let statement = format!(
+            "UPDATE memberships SET role = '{to}', role_version = role_version + 1
+             WHERE tenant_id = $1 AND user_id = $2"
+        );
+        self.happens_behind_the_portal(member, &statement, "member.role_changed").await;
+    }
+
+    /// Removes a member, likewise.
+    pub async fn removes_behind_the_portal(&self, member: Role) {
+        let statement = "DELETE FROM memberships WHERE tenant_id = $1 AND user_id = $2";
+        self.happens_behind_the_portal(member, statement, "member.removed").await;
+    }
+
+    /// Suspends or resumes it, likewise.
+    pub async fn is_suspended_behind_the_portal(&self, is_suspended: bool) {
+        let (status, kind) = if is_suspended {
+            ("suspended", "tenant.suspended")
+        } else {
+            ("active", "tenant.resumed")
+        };
+        let statement = format!(
+            "UPDATE tenants SET status = '{status}' WHERE id = $1 AND $2::uuid IS NOT NULL"
+        );
+        self.happens_behind_the_portal(Role::Owner, &statement, kind).await;
+    }
+
+    async fn happens_behind_the_portal(&self, member: Role, statement: &str, kind: &str) {
+        let user = self.user(member).await;
+        let mut connection = self.world.superuser().await;
+        let mut transaction = connection.begin().await.unwrap();
+        let change = sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()));
+        transaction.execute(change.bind(self.id).bind(user)).await.unwrap();
+        let subject = kind.starts_with("member.").then_some(user);
+        let event =
+            sqlx::query("INSERT INTO outbox (tenant_id, kind, subject) VALUES ($1, $2, $3)");
+        transaction.execute(event.bind(self.id).bind(kind).bind(subject)).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
     /// The instant `from_now`, as JSON writes it.
     pub fn instant_in(&self, from_now: Duration) -> String {
         #[expect(

@@ -19,7 +19,7 @@ use portal_api::{
     ApiSettings, AuditSettings, AuditTrail, CursorKey, HttpSettings, Lifecycle, Limits, Operators,
     Platform, PortalState, RateLimits, Rates,
 };
-use redis_provider::Backplane;
+use redis_provider::{Backplane, RedisProvider};
 use secrecy::ExposeSecret;
 use session_store::{AccessCopies, PortalSessionStore, SessionSettings, TokenVault};
 use tenancy::{Clock, SystemClock};
@@ -75,13 +75,7 @@ pub(crate) async fn build(
         settings.cache_keys.clone(),
     )
     .map_err(CommandError::CacheKeys)?;
-    let copies = AccessCopies::new(Arc::clone(&provider), session_settings(&settings.tuning));
-    let topics = [tenant_cache::TOPIC, session_store::TOPIC];
-    let backplane = Backplane::spawn(Arc::clone(&provider), &topics);
-    cache
-        .joins(backplane.clone())
-        .and_then(|()| copies.joins(backplane))
-        .map_err(|error| CommandError::Redis(error.to_string()))?;
+    let copies = join(&provider, &cache, &settings.tuning)?;
     let access = AccessChanges::new(copies.clone(), db.clone());
     let relay = Relay::spawn(
         worker_db.clone(),
@@ -114,6 +108,7 @@ pub(crate) async fn build(
     tasks.spawn(audit_writer.run_until_stopped(stop.clone()));
     let metrics = Metrics::new(Sources {
         cache: cache.clone(),
+        access: copies.clone(),
         writes: writes.clone(),
         audit: audit.clone(),
         probe: probe.clone(),
@@ -178,6 +173,23 @@ pub(crate) async fn build(
         lifecycle,
     });
     Ok(Portal { state, worker_db, ops_db, redis })
+}
+
+/// The copies of sessions and memberships; they and the cache hear of each other's instances by one
+/// subscription.
+fn join(
+    provider: &Arc<dyn RedisProvider>,
+    cache: &TenantCache,
+    tuning: &Tuning,
+) -> Result<AccessCopies, CommandError> {
+    let copies = AccessCopies::new(Arc::clone(provider), session_settings(tuning));
+    let topics = [tenant_cache::TOPIC, session_store::TOPIC];
+    let backplane = Backplane::spawn(Arc::clone(provider), &topics);
+    cache
+        .joins(backplane.clone())
+        .and_then(|()| copies.joins(backplane))
+        .map_err(|error| CommandError::Redis(error.to_string()))?;
+    Ok(copies)
 }
 
 /// Says which service was chosen and why, since it may follow from what an environment happens to

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::change::{AccessChange, AccessSignal, TOPIC};
 use crate::envelope::{self, Copy, TOMBSTONE};
 use crate::error::StoreUnavailable;
+use crate::figures::{AccessFigures, Figures};
 use crate::held::{Held, Reading};
 use crate::organization::{OrganizationData, TenantStatus, redis_key};
 use crate::record::SessionRecord;
@@ -105,6 +106,7 @@ struct Inner {
     sessions: Held<Sid, HeldSession>,
     members: Held<(UserId, OrgId), (TenantId, Arc<OrganizationData>)>,
     turns: Semaphore,
+    figures: Figures,
     signals: broadcast::Sender<AccessSignal>,
     backplane: OnceLock<Backplane>,
     tasks: TaskTracker,
@@ -134,6 +136,7 @@ impl AccessCopies {
             sessions: Held::new(settings.lease, settings.held),
             members: Held::new(settings.lease, settings.held),
             turns: Semaphore::new(settings.ledger_lookups.max(1)),
+            figures: Figures::default(),
             signals: broadcast::Sender::new(SIGNALS),
             backplane: OnceLock::new(),
             tasks: TaskTracker::new(),
@@ -180,6 +183,11 @@ impl AccessCopies {
         self.0.signals.subscribe()
     }
 
+    /// Counters since the start of the process.
+    pub fn figures(&self) -> AccessFigures {
+        self.0.figures.now()
+    }
+
     /// The settings.
     pub fn settings(&self) -> SessionSettings {
         self.0.settings
@@ -211,7 +219,7 @@ impl AccessCopies {
             };
             for reply in replies {
                 if let Err(error) = reply {
-                    self.0.trust.doubt();
+                    self.fails();
                     outcome = Err(error);
                 }
             }
@@ -232,7 +240,10 @@ impl AccessCopies {
     /// [`StoreUnavailable::Busy`] where too many others wait.
     pub async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreUnavailable> {
         let turn = tokio::time::timeout(self.0.settings.ledger_queue, self.0.turns.acquire()).await;
-        turn.ok().and_then(Result::ok).ok_or(StoreUnavailable::Busy)
+        let turn = turn.ok().and_then(Result::ok);
+        let counter = if turn.is_some() { &self.0.figures.ledger } else { &self.0.figures.refused };
+        counter.count();
+        turn.ok_or(StoreUnavailable::Busy)
     }
 
     /// A member's organization data, from this process or from Redis.
@@ -243,6 +254,7 @@ impl AccessCopies {
         org: &OrgId,
     ) -> Result<Arc<OrganizationData>, Question> {
         if let Some(data) = self.held_organization(user, tenant, org) {
+            self.0.figures.held.count();
             return Ok(data);
         }
         let reading = self.0.members.reading();
@@ -250,6 +262,7 @@ impl AccessCopies {
         if let Copy::Of(data, confirmed_at) = found
             && self.0.trust.believes(confirmed_at)
         {
+            self.0.figures.copies.count();
             let data = Arc::new(data);
             self.0.members.put((user, org.clone()), (tenant, Arc::clone(&data)), reading);
             return Ok(data);
@@ -297,6 +310,12 @@ impl AccessCopies {
         self.0.sessions.get(sid)
     }
 
+    /// Counts a session that was found here, or in Redis.
+    pub(crate) fn count_session(&self, is_held: bool) {
+        let Figures { held, copies, .. } = &self.0.figures;
+        if is_held { held.count() } else { copies.count() }
+    }
+
     pub(crate) fn session_reading(&self) -> Reading {
         self.0.sessions.reading()
     }
@@ -332,7 +351,7 @@ impl AccessCopies {
         let options = SetOptions::with_ttl(GRAVE);
         let tombstone = Bytes::from_static(TOMBSTONE);
         if let Err(error) = self.0.provider.set(&sid.redis_key(), tombstone, options).await {
-            self.0.trust.doubt();
+            self.fails();
             tracing::debug!(kind = error.kind(), "the end of a session is not in Redis");
         }
     }
@@ -359,17 +378,23 @@ impl AccessCopies {
                 copy
             }
             Err(error) => {
-                self.0.trust.doubt();
+                self.fails();
                 tracing::debug!(kind = error.kind(), "a copy could not be read");
                 Copy::Missing
             }
         }
     }
 
+    /// A call of Redis failed, and with it perhaps the replacement of a copy.
+    fn fails(&self) {
+        self.0.figures.failures.count();
+        self.0.trust.doubt();
+    }
+
     async fn remove(&self, key: &str, bytes: Bytes) {
         let removed = self.0.provider.evaluate(Script::DeleteIfEquals, &[key], &[bytes]).await;
         if let Err(error) = removed {
-            self.0.trust.doubt();
+            self.fails();
             tracing::debug!(kind = error.kind(), "what is no copy could not be removed");
         }
     }
@@ -391,7 +416,7 @@ impl AccessCopies {
         let arguments = [bytes, Bytes::from(ttl.as_millis().max(1).to_string())];
         let written = self.0.provider.evaluate(Script::AdvanceStamp, &[key], &arguments).await;
         if let Err(error) = written {
-            self.0.trust.doubt();
+            self.fails();
             tracing::debug!(kind = error.kind(), "a copy could not be written");
         }
     }

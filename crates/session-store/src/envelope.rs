@@ -86,6 +86,11 @@ mod tests {
 
     use super::*;
 
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Content {
+        role: String,
+    }
+
     const NOON: OffsetDateTime = datetime!(2026-11-20 12:00:00.123456 UTC);
 
     #[test]
@@ -95,10 +100,6 @@ mod tests {
         assert!(bytes.as_ref() < TOMBSTONE, "a tombstone is later");
         let later = encode(&content, NOON + std::time::Duration::from_micros(1)).unwrap();
         assert!(bytes[..STAMP_CHARS] < later[..STAMP_CHARS]);
-        #[derive(Debug, PartialEq, Deserialize)]
-        struct Content {
-            role: String,
-        }
         let read: Copy<Content> = decode(&bytes);
         assert_eq!(read, Copy::Of(Content { role: "owner".to_owned() }, NOON));
     }

@@ -66,12 +66,14 @@ impl PortalSessionStore {
     /// The session of a cookie.
     async fn find(&self, sid: Sid) -> Result<HeldSession, StoreUnavailable> {
         if let Some(held) = self.copies.held_session(&sid) {
+            self.copies.count_session(true);
             return Ok(held);
         }
         let reading = self.copies.session_reading();
         let believed = match self.copies.find_session(&sid).await {
             // A session that has ended does not come back.
             (Copy::Tombstone, _) => {
+                self.copies.count_session(false);
                 self.copies.hold_session(sid, None, reading);
                 return Ok(None);
             }
@@ -80,6 +82,7 @@ impl PortalSessionStore {
         };
         let now = self.clock.now();
         if let Some(copy) = believed.as_ref().filter(|copy| self.is_fresh(copy, now)) {
+            self.copies.count_session(false);
             return self.hold(sid, copy, reading);
         }
         match self.ask_ledger(sid).await {
@@ -113,7 +116,7 @@ impl PortalSessionStore {
         self.copies.settle(mark, answer.at);
         let copy = answer
             .entry
-            .map(|LedgerEntry { record, touched_at }| SessionCopy { record, touched_at })
+            .map(|LedgerEntry { record, touched_at }| SessionCopy { touched_at, record })
             .filter(|copy| !self.is_over(copy, answer.at));
         let Some(mut copy) = copy else {
             self.copies.hold_session(sid, None, reading);

@@ -1,6 +1,8 @@
 //! Sessions that hold under attack, over instances and through outages.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod devices;
 #[cfg(test)]
 mod failover;

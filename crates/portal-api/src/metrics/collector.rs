@@ -23,6 +23,7 @@ impl prometheus_client::collector::Collector for Collector {
         self.write_cache_reads(page)?;
         self.write_tenants(page)?;
         self.write_cache(page)?;
+        self.write_access(page)?;
         self.write_provider(page)?;
         self.write_database(page)?;
         self.write_relay(page)
@@ -89,6 +90,27 @@ impl Collector {
             all.hits_in_process
         })?;
         one("cache_audited", "Hits that were loaded once more and compared", |all| all.audited)
+    }
+
+    fn write_access(&self, page: &mut Page<'_>) -> fmt::Result {
+        let figures = self.0.access.figures();
+        page.counters(
+            "access_lookups",
+            "Look-ups of sessions and memberships by where they were answered: process (verified \
+             within the lease), redis, ledger (Postgres), or refused for want of a turn",
+            [
+                ("process", figures.held),
+                ("redis", figures.copies),
+                ("ledger", figures.ledger),
+                ("refused", figures.refused),
+            ]
+            .map(|(from, count)| (vec![("from", from)], count)),
+        )?;
+        page.counter(
+            "access_copy_failures",
+            "Copies of sessions and memberships that Redis did not answer for",
+            figures.failures,
+        )
     }
 
     fn write_tenants(&self, page: &mut Page<'_>) -> fmt::Result {

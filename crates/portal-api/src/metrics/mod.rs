@@ -19,6 +19,7 @@ use employer_store::PoolWatch;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
+use session_store::AccessCopies;
 use tenant_cache::TenantCache;
 
 use self::collector::Collector;
@@ -50,6 +51,8 @@ pub enum MetricsAccess {
 pub struct Sources {
     /// Answers, invalidations, and the calls of its provider.
     pub cache: TenantCache,
+    /// The copies of sessions and memberships.
+    pub access: AccessCopies,
     /// What was left to the relay, and the relay.
     pub writes: Writes,
     /// Rows of the audit trail.

@@ -110,7 +110,7 @@ async fn a_request_within_the_lease_asks_nobody() {
         requests += 1;
     }
     let asked = redis.commands_of("get").await - before;
-    // A session and a membership a lease.
-    assert!(asked <= 10, "{asked} GETs for {requests} requests in {:?}", started.elapsed());
-    assert!(requests > 30, "{requests}");
+    // A session and a membership a lease, and what the portal asks on its own account.
+    assert!(asked <= 30, "{asked} GETs for {requests} requests in {:?}", started.elapsed());
+    assert!(requests > 10 * asked, "{asked} GETs for {requests} requests");
 }

@@ -40,6 +40,8 @@ const provider = new Provider(issuer, {
     rpInitiatedLogout: { enabled: true },
     revocation: { enabled: true },
   },
+  // Its own would not send a notice of logout to this machine.
+  fetch: (address, { dispatcher: _, ...options }) => globalThis.fetch(address, options),
   rotateRefreshToken: true,
   issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
   ttl: {

@@ -106,6 +106,28 @@ impl Console {
         answer.json().await.unwrap()
     }
 
+    /// Posts an event that did not happen, once; answers the status.
+    pub async fn makes_up(
+        &self,
+        portal: &Portal,
+        kind: &str,
+        org: &str,
+        user: &str,
+        id: &str,
+        time: &str,
+    ) -> u64 {
+        let event = json!({
+            "url": format!("{}/auth/events", portal.base_url()), "token": EVENTS_TOKEN,
+            "type": kind, "organization": org, "user": user, "role": "viewer",
+            "id": id, "time": time,
+        });
+        let url = format!("{}dev/events", self.issuer);
+        let answer = self.http.post(url).json(&event).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let answer: Value = answer.json().await.unwrap();
+        answer["status"].as_u64().unwrap()
+    }
+
     /// Breaks calls about a person or an organization.
     pub async fn fails(&self, subject: &str, faults: Value) {
         let mut body = faults;

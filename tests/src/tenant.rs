@@ -201,6 +201,24 @@ impl Tenant {
         connection.execute(update.bind(self.id)).await.unwrap();
     }
 
+    /// The identity provider's session behind the newest session of the member with this role.
+    pub async fn idp_sid(&self, role: Role) -> String {
+        let mut connection = self.world.superuser().await;
+        let newest = "SELECT idp_sid FROM sessions WHERE tenant_id = $1 AND subject = $2
+                      ORDER BY created_at DESC LIMIT 1";
+        let found = sqlx::query_scalar(newest).bind(self.id).bind(self.subject(role));
+        found.fetch_one(&mut connection).await.unwrap()
+    }
+
+    /// Lets the member's newest session stand on another session of the identity provider.
+    pub async fn moves_to_idp_sid(&self, role: Role, sid: &str) {
+        let mut connection = self.world.superuser().await;
+        let update =
+            sqlx::query("UPDATE sessions SET idp_sid = $3 WHERE tenant_id = $1 AND subject = $2");
+        let update = update.bind(self.id).bind(self.subject(role)).bind(sid);
+        connection.execute(update).await.unwrap();
+    }
+
     /// How often its audit trail tells of `action`.
     pub async fn audited(&self, action: &str) -> i64 {
         let mut connection = self.world.superuser().await;

@@ -1,33 +1,32 @@
 //! `/auth/backchannel-logout`: what ends at the identity provider ends here.
 
-use portal_tests::client::Browser;
 use portal_tests::console::Console;
 use portal_tests::portal::{Portal, Redis};
 use portal_tests::tenant::World;
 use serde_json::{Value, json};
 use tenancy::Role;
 
-/// The identity provider's session behind a browser's, as its sign-out address names it. That
-/// ends the session, so another browser of the same sign-in is asked.
-async fn idp_sid(browser: &Browser) -> String {
-    let answer = browser.post("/auth/logout", &json!({})).await.expect(200).json();
-    let url = url::Url::parse(answer["logout_url"].as_str().unwrap()).unwrap();
-    let found = url.query_pairs().find(|(name, _)| name == "logout_hint");
-    found.unwrap().1.into_owned()
-}
+use crate::pair::{SOON, is_soon_out};
 
 #[tokio::test]
-async fn one_session_there_ends_every_session_on_it_here() {
+async fn one_session_there_ends_every_session_on_it_here_and_no_other() {
     let world = World::shared().await;
     let (first, second) = (world.tenant().await, world.tenant().await);
     let portal = Portal::spawn(&world.databases, Redis::Memory).await;
     let console = Console::of(first.provider()).await;
-    let other = second.signs_in(&portal, Role::Recruiter).await;
-    let browser = first.signs_in(&portal, Role::Recruiter).await;
-    let sid = idp_sid(&browser).await;
+    let shared = first.signs_in(&portal, Role::Recruiter).await;
+    let sid = first.idp_sid(Role::Recruiter).await;
+    // One session of a browser at the identity provider spans organizations.
+    let elsewhere = second.signs_in(&portal, Role::Viewer).await;
+    second.moves_to_idp_sid(Role::Viewer, &sid).await;
+    let own = first.signs_in(&portal, Role::Recruiter).await;
     let answer = console.logs_out(&portal, json!({ "sid": sid })).await;
-    assert_eq!(answer["status"], 200, "an unknown session is no error: {answer}");
-    let _ = other.get("/api/session").await.expect(200);
+    assert_eq!(answer["status"], 200, "{answer}");
+    is_soon_out(&shared, SOON).await;
+    is_soon_out(&elsewhere, SOON).await;
+    let _ = own.get("/api/session").await.expect(200);
+    let unknown = console.logs_out(&portal, json!({ "sid": "nobody's" })).await;
+    assert_eq!(unknown["status"], 200, "an unknown session is no error: {unknown}");
 }
 
 #[tokio::test]

@@ -7,9 +7,11 @@
 )]
 
 mod backchannel;
+mod enforcement;
 mod events;
 mod invitations;
 mod owners;
+mod pair;
 mod removal;
 mod roles;
 mod support;

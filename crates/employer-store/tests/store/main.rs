@@ -29,6 +29,8 @@ mod startup;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod team;
+#[cfg(test)]
 mod walls;
 #[cfg(test)]
 mod writing;

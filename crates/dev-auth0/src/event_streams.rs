@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use url::Url;
 
 use crate::args::ClientSecret;
-use crate::management::role_view;
+use crate::management::role_id;
 use crate::provider::Provider;
 
 /// The pauses before the second, third and fourth attempt.
@@ -77,8 +77,7 @@ impl Happening {
             "user": { "user_id": self.user },
         });
         if let (Some(role), Some(object)) = (&self.role, object.as_object_mut()) {
-            let view = role_view(role);
-            object.insert("role".to_owned(), json!({ "id": view["id"], "name": view["name"] }));
+            object.insert("role".to_owned(), json!({ "id": role_id(role), "name": role }));
         }
         json!({
             "specversion": "1.0",

@@ -1,8 +1,6 @@
 //! The whole sign-in with an OpenID provider that is certified and not ours: what works there is no
 //! agreement between two programs of one house.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
-
 use std::time::Duration;
 
 use portal_tests::certified::CertifiedProvider;

@@ -58,7 +58,7 @@ async fn only_the_identity_provider_is_listened_to() {
         async move { request.send().await.unwrap().status().as_u16() }
     };
     let right = format!("Bearer {EVENTS_TOKEN}");
-    let wrong = format!("Bearer {}x", EVENTS_TOKEN);
+    let wrong = format!("Bearer {EVENTS_TOKEN}x");
     let basic = format!("Basic {EVENTS_TOKEN}");
     for bearer in [None, Some(""), Some(&*wrong), Some(&*basic)] {
         assert_eq!(post(bearer, good.to_string()).await, 401, "{bearer:?}");

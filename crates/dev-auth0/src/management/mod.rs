@@ -13,7 +13,7 @@ use actix_web::web;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(crate) use roles::role_view;
+pub(crate) use roles::role_id;
 
 /// Registers the routes, below `/api/v2`.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {

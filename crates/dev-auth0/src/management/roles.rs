@@ -1,5 +1,7 @@
 //! Roles, and the roles of members.
 
+use std::fmt::Write as _;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,12 +18,15 @@ const ROLES_MAX: usize = 50;
 /// The id of a role; it follows from the name, so that it is the same at every start.
 pub(crate) fn role_id(name: &str) -> String {
     let digest = Sha256::digest(name.as_bytes());
-    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("rol_{hex}")
+    digest.iter().take(8).fold("rol_".to_owned(), |mut id, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(id, "{byte:02x}");
+        id
+    })
 }
 
 /// A role as the Management API writes it.
-pub(crate) fn role_view(name: &str) -> Value {
+pub(super) fn role_view(name: &str) -> Value {
     json!({ "id": role_id(name), "name": name, "description": format!("The role {name}") })
 }
 

@@ -80,7 +80,7 @@ async fn invite(
     if let Some(obstacle) = store::find_obstacle(tx, email).await? {
         return Err(refused(obstacle));
     }
-    let inviter = team::find_member(tx, person.user).await?.map(|member| member.name);
+    let name = team::find_member(tx, person.user).await?.map(|member| member.name);
     let org = tx.scope().org().clone();
     let decides = state.settings.oidc.roles_claim.is_some();
     let invited = state
@@ -88,7 +88,7 @@ async fn invite(
         .invite(&Invite {
             org: &org,
             email,
-            inviter: inviter.as_deref().unwrap_or("A member"),
+            inviter: name.as_deref().unwrap_or("A member"),
             role: decides.then_some(role),
             lifetime_seconds: state.settings.invitation_ttl.as_secs(),
             sends_mail: true,

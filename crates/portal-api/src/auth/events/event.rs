@@ -1,4 +1,4 @@
-//! The part of a CloudEvent that matters.
+//! The part of a `CloudEvent` that matters.
 
 use serde::Deserialize;
 use tenancy::OrgId;

@@ -40,28 +40,18 @@ macro_rules! security_events {
 }
 
 security_events! {
-    /// Somebody signed in.
-    AuthnLoginSuccess = "authn_login_success",
     /// A sign-in, a token or a key did not hold.
     AuthnLoginFail = "authn_login_fail",
     /// Sign-ins of an address were too many.
     AuthnLoginFailMax = "authn_login_fail_max",
-    /// A refresh token or a key that was given up came again.
-    AuthnTokenReuse = "authn_token_reuse",
     /// Somebody asked for what they may not have.
     AuthzFail = "authz_fail",
-    /// What somebody may do was changed.
-    AuthzChange = "authz_change",
     /// Somebody used the power of a platform operator.
     AuthzAdmin = "authz_admin",
     /// A session began.
     SessionCreated = "session_created",
-    /// A session's tokens were renewed.
-    SessionRenewed = "session_renewed",
     /// A session ended.
     SessionExpired = "session_expired",
-    /// The role of a member, or the scopes of a key, were changed.
-    PrivilegePermissionsChanged = "privilege_permissions_changed",
     /// A page that is not known sent something with a session's cookie.
     MaliciousCors = "malicious_cors",
     /// Somebody asked more often than they may.

@@ -11,7 +11,7 @@ use tenancy::{EventKind, UserId};
 use uuid::Uuid;
 
 use super::{SidHash, read_hash};
-use crate::audit;
+use crate::audit::{self, SecurityEvent};
 use crate::error::StoreError;
 use crate::tenant_db::TenantTx;
 
@@ -241,7 +241,14 @@ async fn tell(
 ) -> Result<u64, StoreError> {
     let count = u64::try_from(ended.len()).unwrap_or(u64::MAX);
     let detail = json!({ "reason": reason.as_str(), "sessions": count });
-    audit::record(tx, "session_revoked", &format!("user:{user}"), detail, None).await?;
+    audit::record(
+        tx,
+        SecurityEvent::SessionExpired.as_str(),
+        &format!("user:{user}"),
+        detail,
+        None,
+    )
+    .await?;
     if reason != RevocationReason::MemberRemoved {
         let mut payload = json!({ "reason": reason.as_str() });
         if ended.len() <= MAX_NAMED

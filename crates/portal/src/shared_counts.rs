@@ -21,7 +21,7 @@ impl SharedCounts for RedisCounts {
                 [one] => {
                     let (key, terms) = (one.key.as_str(), terms(one));
                     let answer = self.0.evaluate(Script::Charge, &[key], &terms).await;
-                    vec![answer.inspect_err(tell).ok().and_then(micros)]
+                    vec![answer.inspect_err(tell).ok().as_ref().and_then(micros)]
                 }
                 many => self.charge_many(many).await,
             }
@@ -43,7 +43,7 @@ impl RedisCounts {
             }
         };
         let answers = answers.into_iter().map(|answer| match answer {
-            Ok(Reply::Script(reply)) => micros(reply),
+            Ok(Reply::Script(reply)) => micros(&reply),
             Ok(Reply::Value(_) | Reply::Applied(_)) => None,
             Err(error) => {
                 tell(&error);
@@ -67,9 +67,9 @@ fn terms(charge: &Charge) -> [Bytes; 4] {
     ]
 }
 
-fn micros(reply: ScriptReply) -> Option<i64> {
+fn micros(reply: &ScriptReply) -> Option<i64> {
     match reply {
-        ScriptReply::Integer(micros) => Some(micros),
+        ScriptReply::Integer(micros) => Some(*micros),
         ScriptReply::Nil | ScriptReply::Bytes(_) => None,
     }
 }

@@ -84,13 +84,7 @@ pub(crate) async fn build(
         stop.clone(),
         tasks,
     );
-    let expiry = JobExpiry {
-        db: worker_db.clone(),
-        clock: Arc::clone(&clock),
-        interval: Duration::from_millis(settings.tuning.jobs.expiry_interval_ms),
-        batch: i64::from(settings.tuning.jobs.expiry_batch),
-        keep_findings: Duration::from_hours(u64::from(settings.tuning.audit.keep_days) * 24),
-    };
+    let expiry = job_expiry(settings, &worker_db, &clock);
     tasks.spawn(expiry.run_until_stopped(stop.clone()));
     let backend = Backend {
         name: settings.redis.service.backend(),
@@ -100,11 +94,8 @@ pub(crate) async fn build(
     let probe = Probe::new(db.clone(), cache.clone(), backend);
     tasks.spawn(probe.clone().run(stop.clone()));
     let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
-    let (audit, audit_writer) = AuditTrail::new(
-        AuditSettings { rows_per_minute: settings.tuning.audit.rows_per_minute },
-        worker_db.clone(),
-        Arc::clone(&clock),
-    );
+    let audit = AuditSettings { rows_per_minute: settings.tuning.audit.rows_per_minute };
+    let (audit, audit_writer) = AuditTrail::new(audit, worker_db.clone(), Arc::clone(&clock));
     tasks.spawn(audit_writer.run_until_stopped(stop.clone()));
     let metrics = Metrics::new(Sources {
         cache: cache.clone(),
@@ -116,13 +107,7 @@ pub(crate) async fn build(
         pools: vec![("application", db.pool_watch()), ("worker", worker_db.pool_watch())],
         tenants: settings.tuning.telemetry.metrics_tenants,
     });
-    let ops_db = match &settings.platform {
-        Some(platform) => Some(
-            OpsDb::connect_lazily(&platform.database)
-                .map_err(|error| CommandError::Database(OPS, error))?,
-        ),
-        None => None,
-    };
+    let ops_db = ops_database(settings)?;
     let rate_limits = RateLimits::new(
         rates(&settings.tuning),
         Arc::new(RedisCounts(Arc::clone(&provider))),
@@ -347,6 +332,23 @@ fn cache_settings(tuning: &Tuning) -> CacheSettings {
         soft_load_timeout: Duration::from_millis(tuning.cache.soft_load_timeout_ms),
         audit_one_in: tuning.cache.audit_one_in,
         access_log_one_in: tuning.cache.access_log_one_in,
+    }
+}
+
+fn ops_database(settings: &Settings) -> Result<Option<OpsDb>, CommandError> {
+    let platform = settings.platform.as_ref();
+    let db = platform.map(|platform| OpsDb::connect_lazily(&platform.database)).transpose();
+    db.map_err(|error| CommandError::Database(OPS, error))
+}
+
+fn job_expiry(settings: &Settings, db: &WorkerDb, clock: &Arc<dyn Clock>) -> JobExpiry {
+    let tuning = &settings.tuning;
+    JobExpiry {
+        db: db.clone(),
+        clock: Arc::clone(clock),
+        interval: Duration::from_millis(tuning.jobs.expiry_interval_ms),
+        batch: i64::from(tuning.jobs.expiry_batch),
+        keep_findings: Duration::from_hours(u64::from(tuning.audit.keep_days) * 24),
     }
 }
 

@@ -61,7 +61,7 @@ impl Digest {
         }
         if self.rows >= self.rows_per_minute && now < self.ends_at {
             let event = sighting.event;
-            let (_, count) = self.others.entry(event).or_insert_with(|| (anybody(sighting), 0));
+            let (_, count) = self.others.entry(event).or_insert_with(|| (anybody(&sighting), 0));
             *count = count.saturating_add(1);
             return None;
         }
@@ -84,15 +84,16 @@ impl Digest {
 }
 
 /// What stands for many people and places.
-fn anybody(sighting: Sighting) -> Sighting {
+fn anybody(sighting: &Sighting) -> Sighting {
     Sighting {
+        event: sighting.event,
+        result: sighting.result,
         tenant: None,
         actor: "many".to_owned(),
         resource: "many".to_owned(),
         request_id: None,
         ip: None,
         detail: json!({ "why": "more refusals in a minute than rows are written for" }),
-        ..sighting
     }
 }
 

@@ -54,12 +54,11 @@ fn event_of(refused: Refused<'_>, code: ErrorCode) -> Option<SecurityEvent> {
         ErrorCode::Forbidden if is_sign_in => Some(SecurityEvent::AuthnLoginFail),
         // Calls by people who are known tell of themselves there.
         ErrorCode::Forbidden if is_cache => None,
-        ErrorCode::Forbidden => Some(SecurityEvent::AuthzFail),
         // Where nobody is known it is the origin that was refused.
         ErrorCode::CsrfFailed if refused.known.get().is_none() => {
             Some(SecurityEvent::MaliciousCors)
         }
-        ErrorCode::CsrfFailed => Some(SecurityEvent::AuthzFail),
+        ErrorCode::Forbidden | ErrorCode::CsrfFailed => Some(SecurityEvent::AuthzFail),
         ErrorCode::Unauthenticated if refused.has_token => Some(SecurityEvent::AuthnLoginFail),
         ErrorCode::Unauthenticated if is_cache => Some(SecurityEvent::AuthzFail),
         ErrorCode::TooManyRequests if is_sign_in => Some(SecurityEvent::AuthnLoginFailMax),

@@ -141,7 +141,7 @@ impl<P: Needs + Send, T: Send + 'static> Call<P, T> {
                 }
             }
         };
-        let body = state.writes.see_through(DEADLINE, carried(whole)).await??;
+        let body = state.writes.see_through(DEADLINE, carried(Box::pin(whole))).await??;
         Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
     }
 }

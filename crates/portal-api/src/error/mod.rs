@@ -34,8 +34,8 @@ pub struct ApiError {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
-    allow: Option<Cow<'static, str>>,
-    challenge: Option<Cow<'static, str>>,
+    allow: Option<Box<str>>,
+    challenge: Option<Box<str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -105,14 +105,14 @@ impl ApiError {
 
     /// The methods that a resource knows, for the `Allow` header.
     #[must_use]
-    pub fn with_allow(mut self, methods: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_allow(mut self, methods: impl Into<Box<str>>) -> Self {
         self.allow = Some(methods.into());
         self
     }
 
     /// What was wrong with the credential, for the `WWW-Authenticate` header (RFC 6750).
     #[must_use]
-    pub fn with_challenge(mut self, challenge: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_challenge(mut self, challenge: impl Into<Box<str>>) -> Self {
         self.challenge = Some(challenge.into());
         self
     }

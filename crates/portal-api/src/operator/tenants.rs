@@ -156,8 +156,8 @@ pub(crate) async fn list(
     let has_more = tenants.len() > wanted;
     tenants.truncate(wanted);
     let next_cursor = match tenants.last().filter(|_| has_more) {
-        Some(last) => {
-            let position = last.id.as_uuid();
+        Some(end) => {
+            let position = end.id.as_uuid();
             Some(cursor_key.sign(&list, &position).map_err(ApiError::internal)?)
         }
         None => None,
@@ -228,7 +228,7 @@ async fn change(
         let state = state.clone();
         async move { change_and_tell(&state, &operator, tenant, is_suspended, &reason).await }
     };
-    let changed = state.writes.see_through(DEADLINE, audit::carried(work)).await??;
+    let changed = state.writes.see_through(DEADLINE, audit::carried(Box::pin(work))).await??;
     let status = if is_suspended { TenantStatus::Suspended } else { TenantStatus::Active };
     let audit_id = match changed {
         StatusChange::Changed { audit_id, .. } => Some(audit_id),

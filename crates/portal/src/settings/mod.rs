@@ -123,12 +123,8 @@ impl Settings {
             base_url: base_url?,
             database: pool(database_url?, tuning.database.max_connections),
             worker_database: pool(worker_url?, tuning.database.worker_max_connections),
-            platform: match platform? {
-                Some((org, url)) => {
-                    Some(PlatformSettings { org, database: pool(url, OPS_CONNECTIONS) })
-                }
-                None => None,
-            },
+            platform: platform?
+                .map(|(org, url)| PlatformSettings { org, database: pool(url, OPS_CONNECTIONS) }),
             redis: redis?,
             identity_provider: identity_provider?,
             session_keys: session_keys?,

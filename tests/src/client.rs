@@ -81,6 +81,8 @@ pub struct Browser {
     base_url: String,
     cookies: BTreeMap<String, String>,
     csrf_token: Option<String>,
+    /// Sent with every request: an application is a browser without cookies.
+    credential: Option<(&'static str, String)>,
 }
 
 impl Browser {
@@ -91,7 +93,20 @@ impl Browser {
             base_url: base_url.trim_end_matches('/').to_owned(),
             cookies: BTreeMap::new(),
             csrf_token: None,
+            credential: None,
         }
+    }
+
+    /// An application with an access token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { credential: Some(("authorization", format!("Bearer {token}"))), ..self.clone() }
+    }
+
+    /// A machine with an API key.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { credential: Some(("x-api-key", key.to_owned())), ..self.clone() }
     }
 
     /// The same person's browser, turned to another instance of the portal.
@@ -125,8 +140,13 @@ impl Browser {
                 self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header(COOKIE, cookies.join("; "));
         }
-        if is_unsafe {
+        // Applications are no pages, so they have no origin.
+        let is_page = self.credential.is_none() || !self.cookies.is_empty();
+        if is_unsafe && is_page {
             request = request.header(ORIGIN, &self.base_url);
+        }
+        if let Some((name, value)) = &self.credential {
+            request = request.header(*name, value);
         }
         match &self.csrf_token {
             Some(token) if is_unsafe => request.header("X-CSRF-Token", token),

@@ -20,6 +20,7 @@ pub mod dashboard;
 pub mod drill;
 pub mod environment;
 pub mod identity;
+pub mod issuer;
 pub mod job;
 pub mod portal;
 pub mod servers;

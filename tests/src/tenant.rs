@@ -219,6 +219,29 @@ impl Tenant {
         connection.execute(update).await.unwrap();
     }
 
+    /// Gives the member with this role another one, and tells nobody.
+    pub async fn changes_role_behind_everybody(&self, role: Role, new: Role) {
+        let mut connection = self.world.superuser().await;
+        let update = sqlx::query(
+            "UPDATE memberships m SET role = $3, role_version = role_version + 1
+             FROM users u WHERE m.tenant_id = $1 AND m.user_id = u.id AND u.subject = $2",
+        );
+        connection
+            .execute(update.bind(self.id).bind(self.subject(role)).bind(new.as_str()))
+            .await
+            .unwrap();
+    }
+
+    /// Removes the member with this role, and tells nobody.
+    pub async fn removes_behind_everybody(&self, role: Role) {
+        let mut connection = self.world.superuser().await;
+        let delete = sqlx::query(
+            "DELETE FROM memberships m USING users u
+             WHERE m.tenant_id = $1 AND m.user_id = u.id AND u.subject = $2",
+        );
+        connection.execute(delete.bind(self.id).bind(self.subject(role))).await.unwrap();
+    }
+
     /// How often its audit trail tells of `action`.
     pub async fn audited(&self, action: &str) -> i64 {
         let mut connection = self.world.superuser().await;

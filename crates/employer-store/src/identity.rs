@@ -149,6 +149,33 @@ pub async fn find_membership(
     .transpose()
 }
 
+/// A tenant as far as access to it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundTenant {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Whether it may be worked in; never archived.
+    pub status: TenantStatus,
+}
+
+/// The tenant of an organization. None where there is none or it is archived; a suspended one is
+/// shown as such, for the caller to refuse. Only for whom the identity provider vouches for in it.
+pub async fn find_tenant(db: &TenantDb, org: &OrgId) -> Result<Option<FoundTenant>, StoreError> {
+    let query = sqlx::query!(
+        r#"SELECT tenant_id AS "tenant_id!", tenant_status AS "tenant_status!"
+           FROM resolve_tenant($1)"#,
+        org.as_str(),
+    );
+    let row = within_deadline(query.fetch_optional(db.pool())).await?;
+    row.map(|row| {
+        Ok(FoundTenant {
+            tenant: TenantId::from_uuid(row.tenant_id),
+            status: read_status(&row.tenant_status)?,
+        })
+    })
+    .transpose()
+}
+
 /// The active organizations that `subject` is a member of, by name; 500 at most.
 pub async fn list_organizations(
     db: &TenantDb,
@@ -218,7 +245,7 @@ pub(crate) fn without_nul(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').collect()
 }
 
-fn read_status(text: &str) -> Result<TenantStatus, StoreError> {
+pub(crate) fn read_status(text: &str) -> Result<TenantStatus, StoreError> {
     text.parse().map_err(|_| StoreError::inconsistent("status of a tenant"))
 }
 

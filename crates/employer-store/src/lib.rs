@@ -31,6 +31,7 @@
 //! }
 //! ```
 
+pub mod api_keys;
 pub mod audit;
 mod database;
 mod error;

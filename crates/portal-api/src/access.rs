@@ -8,6 +8,8 @@ use employer_store::{OutboxEvent, StoreError, TenantDb};
 use session_store::{AccessChange, AccessCopies, Sid};
 use tenancy::{EventKind, TenantScope, UserId};
 
+use crate::auth::Callers;
+
 /// A change of access could not be made to bite everywhere; it is to be repeated.
 #[derive(Debug, thiserror::Error)]
 #[error("a change of access is not told everywhere")]
@@ -17,17 +19,19 @@ pub struct AccessError(#[source] Box<dyn std::error::Error + Send + Sync>);
 #[derive(Clone, Debug)]
 pub struct AccessChanges {
     copies: AccessCopies,
+    callers: Callers,
     db: TenantDb,
 }
 
 impl AccessChanges {
-    /// On these copies, with what the events do not say from `db`.
-    pub fn new(copies: AccessCopies, db: TenantDb) -> Self {
-        Self { copies, db }
+    /// On these copies and callers, with what the events do not say from `db`.
+    pub fn new(copies: AccessCopies, callers: Callers, db: TenantDb) -> Self {
+        Self { copies, callers, db }
     }
 
     /// Acts on an event; nothing where it changes nobody's access. May be repeated.
     pub async fn apply(&self, scope: &TenantScope, event: &OutboxEvent) -> Result<(), AccessError> {
+        self.callers.act_on(event);
         let Some(change) = self.change(scope, event).await? else { return Ok(()) };
         self.copies.apply(&change).await.map_err(|error| AccessError(error.into()))
     }

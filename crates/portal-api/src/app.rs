@@ -24,6 +24,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
 use tenancy::Permission;
 
+use crate::auth::api_keys::routes as api_keys;
 use crate::auth::{accept_older_keys, refuse_two_credentials, routes as auth, session_middleware};
 use crate::cache_admin::{invalidate, keys, status, warm};
 use crate::edge::{CommonHeaders, EdgeSettings, Origins, edge};
@@ -62,8 +63,8 @@ pub struct RouteInfo {
 
 use Access::{IdentityProvider, Needs, Operator, Public, SignedIn};
 use Permission::{
-    CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, SessionManage,
-    SessionRead, TeamManage, TeamRead,
+    ApiKeysManage, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite,
+    SessionManage, SessionRead, TeamManage, TeamRead,
 };
 
 /// Makes the table of routes and the routing from one text, so that neither can have what the
@@ -137,6 +138,11 @@ routes! {
             DELETE Needs(SessionManage) => auth::end_devices;
         }
         "/api/sessions/{handle}" { DELETE Needs(SessionManage) => auth::end_device; }
+        "/api/api-keys" {
+            GET Needs(ApiKeysManage) => api_keys::list_api_keys;
+            POST Needs(ApiKeysManage) => api_keys::create_api_key;
+        }
+        "/api/api-keys/{id}" { DELETE Needs(ApiKeysManage) => api_keys::revoke_api_key; }
         "/api/cache/status" { GET Needs(CacheRead) => status::get_status; }
         "/api/cache/keys" { GET Needs(CacheRead) => keys::list_keys; }
         "/api/cache/invalidate" { DELETE Needs(CacheWrite) => invalidate::invalidate_cache; }

@@ -44,4 +44,4 @@ pub use jobs::CursorKey;
 pub use limits::{Charge, RateLimits, Rates, SharedCounts};
 pub use openapi::openapi_document;
 pub use operator::{Operators, Platform};
-pub use state::{ApiSettings, HttpSettings, Lifecycle, Limits, Phase, PortalState};
+pub use state::{ApiKeySettings, ApiSettings, HttpSettings, Lifecycle, Limits, Phase, PortalState};

@@ -5,7 +5,7 @@
 
 mod conventions;
 
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use self::conventions::Conventions;
@@ -22,7 +22,8 @@ pub fn openapi_document() -> String {
         title = "Employer Portal",
         description = "Jobs of many employers, each behind their own wall. Sign in at \
             `/auth/login`; requests that change something repeat the `csrf_token` of \
-            `GET /api/session` as `X-CSRF-Token`. Every error is an RFC 9457 problem with a stable \
+            `GET /api/session` as `X-CSRF-Token`. Applications send a bearer token or an API key \
+            instead; two credentials in one request are refused. Every error is an RFC 9457 problem with a stable \
             `code` and a `request_id`. Amounts are in minor units of their currency, instants in \
             RFC 3339.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
@@ -43,6 +44,9 @@ pub fn openapi_document() -> String {
         crate::team::invitations::list_invitations,
         crate::team::invitations::create_invitation,
         crate::team::invitations::withdraw_invitation,
+        crate::auth::api_keys::routes::list_api_keys,
+        crate::auth::api_keys::routes::create_api_key,
+        crate::auth::api_keys::routes::revoke_api_key,
         crate::jobs::list::list_jobs,
         crate::jobs::figures::get_facets,
         crate::jobs::figures::get_overview,
@@ -78,6 +82,7 @@ pub fn openapi_document() -> String {
     tags(
         (name = "session", description = "Signing in and out, and who is signed in"),
         (name = "team", description = "Who works in the signed-in person's company, and as what"),
+        (name = "access", description = "Who and what may work in the signed-in person's company"),
         (name = "jobs", description = "Jobs of the signed-in person's company"),
         (name = "cache", description = "The cached answers of the signed-in person's company"),
         (name = "operator", description = "For the platform's own people"),
@@ -104,6 +109,16 @@ impl Modify for Security {
         );
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
         components.add_security_scheme("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf)));
+        let token =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(
+                Some("An access token of the identity provider for this API and an organization."),
+            );
+        components.add_security_scheme("token", SecurityScheme::Http(token.build()));
+        let key = ApiKeyValue::with_description(
+            "X-API-Key",
+            "A key of `POST /api/api-keys`; it may also be sent as a bearer token.",
+        );
+        components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(key)));
     }
 }
 

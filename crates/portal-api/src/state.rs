@@ -17,6 +17,7 @@ use crate::audit::AuditTrail;
 use crate::auth::management::ManagementClient;
 use crate::auth::oidc::{OidcClient, OidcSettings};
 use crate::auth::refresh::TokenRefresher;
+use crate::auth::{Callers, KeyUses};
 use crate::edge::Reach;
 use crate::health::Probe;
 use crate::jobs::CursorKey;
@@ -43,6 +44,10 @@ pub struct PortalState {
     pub refresher: TokenRefresher,
     /// Who belongs to an organization at the OpenID provider.
     pub management: ManagementClient,
+    /// Callers with tokens and keys, verified a moment ago.
+    pub callers: Callers,
+    /// When API keys were used, until it is written down.
+    pub key_uses: KeyUses,
     /// How often somebody may ask.
     pub rate_limits: RateLimits,
     /// Takes note of what is refused.
@@ -98,6 +103,8 @@ pub struct ApiSettings {
     pub events_token: Option<SecretString>,
     /// How long an invitation can be accepted.
     pub invitation_ttl: Duration,
+    /// Bounds of API keys.
+    pub api_keys: ApiKeySettings,
     /// Who may read the figures of this instance.
     pub metrics_access: MetricsAccess,
     /// Whether conveniences of development are on.
@@ -116,6 +123,15 @@ impl fmt::Debug for ApiSettings {
             .field("redis_budget", &self.redis_budget)
             .finish_non_exhaustive()
     }
+}
+
+/// Bounds of API keys.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiKeySettings {
+    /// Most keys in force of one tenant.
+    pub per_tenant: u32,
+    /// Longest life of a key.
+    pub longest: Duration,
 }
 
 /// How the server listens.

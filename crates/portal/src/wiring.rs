@@ -12,12 +12,13 @@ use portal_api::access::AccessChanges;
 use portal_api::auth::management::{ManagementClient, ManagementSettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
 use portal_api::auth::refresh::{RefreshSettings, TokenRefresher};
+use portal_api::auth::{Callers, KeyUses};
 use portal_api::health::{Backend, Probe};
 use portal_api::metrics::{Metrics, Sources};
 use portal_api::writes::Writes;
 use portal_api::{
-    ApiSettings, AuditSettings, AuditTrail, CursorKey, HttpSettings, Lifecycle, Limits, Operators,
-    Platform, PortalState, RateLimits, Rates,
+    ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, HttpSettings, Lifecycle,
+    Limits, Operators, Platform, PortalState, RateLimits, Rates,
 };
 use redis_provider::{Backplane, RedisProvider};
 use secrecy::ExposeSecret;
@@ -33,7 +34,7 @@ use crate::ledger::StoredLedger;
 use crate::provider::{self, Connection};
 use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::shared_counts::RedisCounts;
-use crate::workers::JobExpiry;
+use crate::workers::{JobExpiry, KeyUseWriter};
 
 /// The variables that name the databases.
 const APPLICATION: &str = "DATABASE_URL";
@@ -76,7 +77,8 @@ pub(crate) async fn build(
     )
     .map_err(CommandError::CacheKeys)?;
     let copies = join(&provider, &cache, &settings.tuning)?;
-    let access = AccessChanges::new(copies.clone(), db.clone());
+    let callers = Callers::new(Duration::from_millis(settings.tuning.session.lease_ms));
+    let access = AccessChanges::new(copies.clone(), callers.clone(), db.clone());
     let relay = Relay::spawn(
         worker_db.clone(),
         Arc::new(Invalidator { access: access.clone(), cache: cache.clone() }),
@@ -93,10 +95,17 @@ pub(crate) async fn build(
     };
     let probe = Probe::new(db.clone(), cache.clone(), backend);
     tasks.spawn(probe.clone().run(stop.clone()));
-    let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
     let audit = AuditSettings { rows_per_minute: settings.tuning.audit.rows_per_minute };
     let (audit, audit_writer) = AuditTrail::new(audit, worker_db.clone(), Arc::clone(&clock));
     tasks.spawn(audit_writer.run_until_stopped(stop.clone()));
+    let writes = Writes::new(cache.clone(), access, relay);
+    let (key_uses, lifecycle) = (KeyUses::default(), Lifecycle::default());
+    let use_writer = KeyUseWriter {
+        db: worker_db.clone(),
+        uses: key_uses.clone(),
+        interval: Duration::from_secs(settings.tuning.auth.api_key_uses_seconds),
+    };
+    tasks.spawn(use_writer.run_until_stopped(stop.clone()));
     let metrics = Metrics::new(Sources {
         cache: cache.clone(),
         access: copies.clone(),
@@ -152,6 +161,8 @@ pub(crate) async fn build(
         audit,
         operators: operators(settings, ops_db.as_ref()),
         identity_provider,
+        callers,
+        key_uses,
         probe,
         metrics,
         clock,
@@ -263,11 +274,16 @@ fn api_settings(settings: &Settings) -> ApiSettings {
             audience: settings.identity_provider.audience.clone(),
             refresh_tokens: tuning.auth.refresh_tokens,
             roles_claim: settings.identity_provider.roles_claim.clone(),
+            access_token_longest: Duration::from_secs(tuning.auth.access_token_max_seconds),
             request_timeout: Duration::from_millis(tuning.auth.request_timeout_ms),
             clock_skew: Duration::from_secs(tuning.auth.clock_skew_seconds),
         },
         events_token: settings.identity_provider.events_token.clone(),
         invitation_ttl: Duration::from_secs(tuning.auth.invitation_seconds),
+        api_keys: ApiKeySettings {
+            per_tenant: tuning.auth.api_keys_per_tenant,
+            longest: Duration::from_secs(86_400 * u64::from(tuning.auth.api_key_max_days)),
+        },
         metrics_access: settings.metrics.clone(),
         environment_is_development: settings.environment.is_development(),
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use employer_store::{WorkerDb, audit, idempotency, jobs, sessions};
+use employer_store::{WorkerDb, api_keys, audit, idempotency, jobs, sessions};
+use portal_api::auth::KeyUses;
 use tenancy::Clock;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
@@ -102,6 +103,43 @@ impl JobExpiry {
                 error = &error as &dyn std::error::Error,
                 "old answers could not be removed"
             );
+        }
+    }
+}
+
+/// Writes down when API keys were used, many at once; the last time when the portal stops.
+#[derive(Debug)]
+pub(crate) struct KeyUseWriter {
+    pub(crate) db: WorkerDb,
+    pub(crate) uses: KeyUses,
+    pub(crate) interval: Duration,
+}
+
+impl KeyUseWriter {
+    pub(crate) async fn run_until_stopped(self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_last = tokio::select! {
+                () = stop.cancelled() => true,
+                _ = ticks.tick() => false,
+            };
+            self.write().await;
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    async fn write(&self) {
+        let uses = self.uses.take();
+        if uses.is_empty() {
+            return;
+        }
+        if let Err(error) = api_keys::record_uses(&self.db, &uses).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the uses of API keys could not be written down");
+            self.uses.give_back(uses);
         }
     }
 }

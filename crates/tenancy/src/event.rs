@@ -49,6 +49,8 @@ event_kinds! {
     MemberRemoved = "member.removed",
     /// Sessions of a member ended before their time: one, some or all of them.
     SessionsRevoked = "session.revoked",
+    /// An API key of the tenant was revoked.
+    ApiKeyRevoked = "api_key.revoked",
     /// The tenant was suspended: nothing of it may be served any more.
     TenantSuspended = "tenant.suspended",
     /// The suspension of the tenant ended.

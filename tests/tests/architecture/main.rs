@@ -224,6 +224,10 @@ fn scopes_are_made_in_few_places_and_each_is_known() {
         "crates/portal-api/src/auth/provider_access.rs",
         // A change of a tenant's status, written by the operators' own role.
         "crates/portal-api/src/operator/tenants.rs",
+        // A key whose hash fits and whose creator is a member.
+        "crates/portal-api/src/auth/api_keys/mod.rs",
+        // A token of the identity provider, for a member or for an organization that is here.
+        "crates/portal-api/src/auth/bearer.rs",
         // A session whose member the database knows.
         "crates/portal-api/src/auth/principal.rs",
         // An outbox row, written under row level security by the tenant it names.

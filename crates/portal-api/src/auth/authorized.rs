@@ -102,6 +102,11 @@ impl<P: Needs> Authorized<P> {
         Ok(Self { scope, actor, grant, view, authority, permission: PhantomData })
     }
 
+    /// How far another permission reaches for the same caller.
+    pub(crate) fn reach(&self, permission: Permission) -> Grant {
+        self.authority.grant(permission)
+    }
+
     /// The person who calls, by themselves or through an application; 403 for machines.
     pub fn person(&self) -> Result<Person, ApiError> {
         match (&self.actor, self.authority.role()) {

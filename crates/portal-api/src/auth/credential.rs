@@ -9,6 +9,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest};
 
+use super::api_keys::MARK;
 use super::sessions::SESSION_COOKIE;
 use crate::error::{ApiError, ErrorCode};
 
@@ -42,6 +43,10 @@ impl<'a> Credential<'a> {
             return Err(one_at_a_time());
         }
         match first {
+            // Many clients know no other header. No token begins like a key.
+            Sent::Token(bytes) if bytes.starts_with(MARK.as_bytes()) => {
+                readable(bytes).map(Self::ApiKey)
+            }
             Sent::Token(bytes) => readable(bytes).map(Self::Bearer),
             Sent::Key(bytes) => readable(bytes).map(Self::ApiKey),
         }
@@ -108,12 +113,13 @@ mod tests {
 
     #[test]
     fn there_is_one_credential() {
-        let table: [(&[(&str, &str)], &str); 8] = [
+        let table: [(&[(&str, &str)], &str); 9] = [
             (&[], "session"),
             (&[COOKIE], "session"),
             (&[("authorization", "Bearer a.b.c")], "token a.b.c"),
             (&[("authorization", "bEARER  a.b.c ")], "token a.b.c"),
             (&[("x-api-key", "k")], "key k"),
+            (&[("authorization", "Bearer epk_a")], "key epk_a"),
             (&[("authorization", "Basic eDp5"), COOKIE], "session"),
             (&[("authorization", "Basic eDp5"), ("x-api-key", "k")], "key k"),
             (&[("authorization", "Bearerish x"), COOKIE], "session"),

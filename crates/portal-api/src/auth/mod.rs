@@ -5,13 +5,17 @@
 //! [`Authorized`] checks the permission that stands in the handler's signature. The tenant is the
 //! credential's, always: nothing in a path, header or body says which tenant a request works in.
 
+pub(crate) mod api_keys;
 mod authorized;
 pub(crate) mod backchannel;
+mod bearer;
+mod callers;
 mod cookie_keys;
 mod credential;
 mod csrf;
 mod device;
 pub(crate) mod events;
+mod held;
 mod login_transaction;
 pub mod management;
 mod membership;
@@ -25,10 +29,12 @@ mod sessions;
 #[cfg(test)]
 mod test_session;
 
+pub use api_keys::{KeyUse, KeyUses};
 pub use authorized::{
     ApiKeysManage, Authorized, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead,
     JobsWrite, Needs, Person, SessionManage, SessionRead, TeamManage, TeamRead,
 };
+pub use callers::Callers;
 pub(crate) use cookie_keys::accept_older_keys;
 pub(crate) use credential::refuse_two_credentials;
 pub use principal::{Principal, SignedIn};

@@ -9,7 +9,8 @@ use tenancy::{Actor, Authority, Evidence, Role, TenantScope};
 use tracing::Span;
 
 use super::credential::Credential;
-use super::{csrf, membership};
+use super::membership::{self, Member};
+use super::{api_keys, bearer, csrf};
 use crate::audit::Known;
 use crate::error::{ApiError, ErrorCode};
 use crate::limits;
@@ -46,6 +47,20 @@ pub struct SignedIn {
     pub impersonation: Option<Impersonated>,
 }
 
+/// Whoever was found behind a token or a key.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) scope: TenantScope,
+    pub(super) actor: Actor,
+    pub(super) authority: Authority,
+}
+
+impl From<Caller> for Principal {
+    fn from(Caller { scope, actor, authority }: Caller) -> Self {
+        Self { scope, actor, authority, session: None }
+    }
+}
+
 impl FromRequest for Principal {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
@@ -72,7 +87,8 @@ async fn find(request: &HttpRequest) -> Result<Principal, ApiError> {
         .ok_or_else(|| ApiError::internal("the portal's state is not registered"))?;
     match Credential::of(request)? {
         Credential::Session => of_session(request, state).await,
-        Credential::Bearer(_) | Credential::ApiKey(_) => Err(unauthenticated()),
+        Credential::Bearer(token) => bearer::verify(state, token).await.map(Into::into),
+        Credential::ApiKey(key) => api_keys::verify(state, key).await.map(Into::into),
     }
 }
 
@@ -116,11 +132,11 @@ pub(crate) async fn organization_of(
     state: &PortalState,
     session: &SessionRecord,
 ) -> Result<Option<OrganizationData>, ApiError> {
-    let organization = membership::organization_data(state, session).await?;
+    let organization = membership::organization_data(state, Member::of_session(session)).await?;
     if let Some(organization) = &organization {
         membership::refuse_suspended(organization.tenant_status)?;
     }
-    Ok(organization)
+    Ok(organization.map(|organization| OrganizationData::clone(&organization)))
 }
 
 impl Principal {

@@ -13,15 +13,30 @@ use crate::error::ApiError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JobPath(pub(crate) JobId);
 
-impl JobPath {
+/// Whatever else the path names by an `{id}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IdPath(pub(crate) Uuid);
+
+impl IdPath {
     fn parse(text: &str) -> Result<Self, ApiError> {
         let id = Uuid::try_parse(text).map_err(|_| ApiError::not_found())?;
         // One thing has one address: the other spellings of a uuid name nothing.
-        if id.hyphenated().to_string() == text {
-            Ok(Self(JobId::from_uuid(id)))
-        } else {
-            Err(ApiError::not_found())
-        }
+        if id.hyphenated().to_string() == text { Ok(Self(id)) } else { Err(ApiError::not_found()) }
+    }
+}
+
+impl FromRequest for IdPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::parse(request.match_info().get("id").unwrap_or_default()))
+    }
+}
+
+impl JobPath {
+    fn parse(text: &str) -> Result<Self, ApiError> {
+        IdPath::parse(text).map(|id| Self(JobId::from_uuid(id.0)))
     }
 }
 

@@ -16,7 +16,7 @@ const MAX_ECHO_CHARS: usize = 64;
 
 /// A field of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Given<T> {
+pub(crate) enum Given<T> {
     /// Not there.
     Absent,
     /// There, as `null`.
@@ -29,7 +29,7 @@ pub(super) enum Given<T> {
 
 impl<T> Given<T> {
     /// The value of a field that a body cannot do without.
-    pub(super) fn required(self, pointer: &str, faults: &mut Faults) -> Option<T> {
+    pub(crate) fn required(self, pointer: &str, faults: &mut Faults) -> Option<T> {
         match self {
             Self::Value(value) => return Some(value),
             Self::Absent => faults.add(pointer, "required", "is required"),
@@ -40,7 +40,7 @@ impl<T> Given<T> {
     }
 
     /// The value of a field that a body can do without; `null` means the same as absence.
-    pub(super) fn optional(self) -> Option<T> {
+    pub(crate) fn optional(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
             Self::Absent | Self::Null | Self::Faulty => None,
@@ -48,7 +48,7 @@ impl<T> Given<T> {
     }
 
     /// A change to something that cannot be cleared.
-    pub(super) fn change(self, pointer: &str, faults: &mut Faults) -> Change<T> {
+    pub(crate) fn change(self, pointer: &str, faults: &mut Faults) -> Change<T> {
         match self {
             Self::Value(value) => return Change::Set(value),
             Self::Null => faults.add(pointer, "null", "may not be null"),
@@ -58,7 +58,7 @@ impl<T> Given<T> {
     }
 
     /// A change to something that `null` clears.
-    pub(super) fn clearable(self) -> Change<Option<T>> {
+    pub(crate) fn clearable(self) -> Change<Option<T>> {
         match self {
             Self::Value(value) => Change::Set(Some(value)),
             Self::Null => Change::Set(None),
@@ -69,21 +69,21 @@ impl<T> Given<T> {
 
 /// Bounds of a text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TextRule {
-    pub(super) min: usize,
-    pub(super) max: usize,
+pub(crate) struct TextRule {
+    pub(crate) min: usize,
+    pub(crate) max: usize,
     /// Whether it may have line breaks and tabs.
-    pub(super) has_breaks: bool,
+    pub(crate) has_breaks: bool,
 }
 
 impl TextRule {
     /// A name or title: one line, no spaces around it.
-    pub(super) const fn line(min: usize, max: usize) -> Self {
+    pub(crate) const fn line(min: usize, max: usize) -> Self {
         Self { min, max, has_breaks: false }
     }
 
     /// A text of several lines.
-    pub(super) const fn lines(min: usize, max: usize) -> Self {
+    pub(crate) const fn lines(min: usize, max: usize) -> Self {
         Self { min, max, has_breaks: true }
     }
 
@@ -112,29 +112,29 @@ impl TextRule {
 
 /// An object within the body, and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     pointer: String,
 }
 
 impl<'a> Fields<'a> {
     /// The body itself.
-    pub(super) fn of_body(object: &'a Map<String, Value>) -> Self {
+    pub(crate) fn of_body(object: &'a Map<String, Value>) -> Self {
         Self::at(object, "#".to_owned())
     }
 
     /// An object that stands at `pointer`.
-    pub(super) fn at(object: &'a Map<String, Value>, pointer: String) -> Self {
+    pub(crate) fn at(object: &'a Map<String, Value>, pointer: String) -> Self {
         Self { object, pointer }
     }
 
     /// Where the field `name` stands.
-    pub(super) fn pointer(&self, name: &str) -> String {
+    pub(crate) fn pointer(&self, name: &str) -> String {
         format!("{}/{name}", self.pointer)
     }
 
     /// Notes every field that is not `known`; those that are `read_only` are told apart.
-    pub(super) fn refuse_others(&self, known: &[&str], read_only: &[&str], faults: &mut Faults) {
+    pub(crate) fn refuse_others(&self, known: &[&str], read_only: &[&str], faults: &mut Faults) {
         for name in self.object.keys() {
             if known.contains(&name.as_str()) {
                 continue;
@@ -156,7 +156,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text.
-    pub(super) fn text(&self, name: &str, rule: TextRule, faults: &mut Faults) -> Given<String> {
+    pub(crate) fn text(&self, name: &str, rule: TextRule, faults: &mut Faults) -> Given<String> {
         self.take(name, faults, |value| match value.as_str() {
             None => Err(("wrong_type", "has to be a text".to_owned())),
             Some(text) => rule.fault(text).map_or_else(|| Ok(text.to_owned()), Err),
@@ -164,7 +164,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A word of a closed vocabulary.
-    pub(super) fn word<T>(&self, name: &str, faults: &mut Faults) -> Given<T>
+    pub(crate) fn word<T>(&self, name: &str, faults: &mut Faults) -> Given<T>
     where
         T: FromStr,
         T::Err: Display,
@@ -176,7 +176,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number.
-    pub(super) fn integer(
+    pub(crate) fn integer(
         &self,
         name: &str,
         range: std::ops::RangeInclusive<i64>,
@@ -195,7 +195,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An instant.
-    pub(super) fn instant(&self, name: &str, faults: &mut Faults) -> Given<OffsetDateTime> {
+    pub(crate) fn instant(&self, name: &str, faults: &mut Faults) -> Given<OffsetDateTime> {
         self.take(name, faults, |value| {
             value.as_str().and_then(parse_date_time).ok_or_else(|| {
                 ("malformed", "an RFC 3339 instant such as 2026-12-31T23:59:59Z".to_owned())
@@ -204,7 +204,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An object.
-    pub(super) fn object(&self, name: &str, faults: &mut Faults) -> Given<Fields<'a>> {
+    pub(crate) fn object(&self, name: &str, faults: &mut Faults) -> Given<Fields<'a>> {
         let pointer = self.pointer(name);
         self.take(name, faults, |value| match value {
             Value::Object(object) => Ok(Fields::at(object, pointer.clone())),
@@ -213,7 +213,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of at most `most` items.
-    pub(super) fn list(&self, name: &str, most: usize, faults: &mut Faults) -> Given<&'a [Value]> {
+    pub(crate) fn list(&self, name: &str, most: usize, faults: &mut Faults) -> Given<&'a [Value]> {
         self.take(name, faults, |value| match value {
             Value::Array(items) if items.len() > most => {
                 Err(("too_many", format!("at most {most} items")))
@@ -244,7 +244,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Checks a text that is not a field by itself, such as an item of a list.
-pub(super) fn checked_text(
+pub(crate) fn checked_text(
     value: &Value,
     rule: TextRule,
     pointer: &str,
@@ -264,7 +264,7 @@ pub(super) fn checked_text(
 }
 
 /// An RFC 3339 instant, in UTC; `None` also where it has no UTC date in the years 0 to 9999.
-pub(super) fn parse_date_time(text: &str) -> Option<OffsetDateTime> {
+pub(crate) fn parse_date_time(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }
 

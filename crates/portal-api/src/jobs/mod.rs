@@ -7,7 +7,7 @@
 mod body;
 mod codes;
 mod cursor;
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod figures;
 pub(crate) mod item;
 pub(crate) mod list;

@@ -1,6 +1,7 @@
 //! What follows from what a route is: who may call it, whether it names a job, whether it changes
 //! something.
 
+use tenancy::Permission;
 use utoipa::Modify;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::ResponseBuilder;
@@ -58,6 +59,10 @@ fn is_of_cache(route: &RouteInfo) -> bool {
     route.path.starts_with("/api/cache/")
 }
 
+fn is_of_access(route: &RouteInfo) -> bool {
+    route.path.starts_with("/api/api-keys") || route.path.starts_with("/api/team")
+}
+
 fn add_security(operation: &mut Operation, route: &RouteInfo) {
     // The identity provider brings its proof along, as the handlers describe.
     if matches!(route.access, Access::Public | Access::IdentityProvider) {
@@ -67,7 +72,17 @@ fn add_security(operation: &mut Operation, route: &RouteInfo) {
     if is_write(route) {
         requirement = requirement.add("csrf", Vec::<String>::new());
     }
-    operation.security = Some(vec![requirement]);
+    let mut alternatives = vec![requirement];
+    if let Access::Needs(permission) = route.access {
+        let alone = |scheme: &str| SecurityRequirement::new(scheme, Vec::<String>::new());
+        if !matches!(permission, Permission::SessionRead | Permission::SessionManage) {
+            alternatives.push(alone("token"));
+        }
+        if permission.is_for_machines() {
+            alternatives.push(alone("api_key"));
+        }
+    }
+    operation.security = Some(alternatives);
 }
 
 fn add_headers(operation: &mut Operation, route: &RouteInfo) {
@@ -136,8 +151,8 @@ fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
     if is_of_cache(route) {
         return problems_of_cache(route);
     }
-    if route.path.starts_with("/api/team") {
-        return problems_of_team(route);
+    if is_of_access(route) {
+        return problems_of_access(route);
     }
     if route.access == Access::Operator {
         return problems_of_operators(route);
@@ -174,7 +189,7 @@ fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
     codes
 }
 
-fn problems_of_team(route: &RouteInfo) -> Vec<ErrorCode> {
+fn problems_of_access(route: &RouteInfo) -> Vec<ErrorCode> {
     let mut codes = vec![
         ErrorCode::InvalidParameter,
         ErrorCode::Unauthenticated,

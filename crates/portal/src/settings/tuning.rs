@@ -61,6 +61,10 @@ sections! {
         refresh_timeout_ms: u64,
         refresh_pause_ms: u64,
         invitation_seconds: u64,
+        access_token_max_seconds: u64,
+        api_keys_per_tenant: u32,
+        api_key_max_days: u32,
+        api_key_uses_seconds: u64,
     }
     /// `[database]`
     Database {
@@ -170,7 +174,7 @@ const MAY_BE_ZERO: [&str; 7] = [
 ];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
-const AT_MOST: [(&str, i64, &str); 11] = [
+const AT_MOST: [(&str, i64, &str); 12] = [
     ("session.lease_ms", 1_000, "somebody who was removed would be let in for longer"),
     ("operator.impersonation_minutes", 30, "nobody looks as somebody else for longer"),
     ("redis.connect_timeout_ms", 2_000, "nobody waits longer than 2 s for a connection"),
@@ -180,6 +184,7 @@ const AT_MOST: [(&str, i64, &str); 11] = [
     ("redis.breaker_failure_percent", 100, "it is a percentage"),
     ("redis.breaker_slow_percent", 100, "it is a percentage"),
     ("cache.lease_ms", 1_000, "an answer older than that after a write would be wrong"),
+    ("auth.api_key_max_days", 3_650, "nobody knows in ten years who has a key of today"),
     (
         "telemetry.metrics_tenants",
         1_000,

@@ -183,11 +183,12 @@ async fn the_authorization_address_carries_what_it_must_and_nothing_is_unescaped
             ("response_type", "code"),
             ("client_id", "portal"),
             ("redirect_uri", "http://localhost:8080/auth/callback"),
-            ("scope", "openid profile email"),
+            ("scope", "openid profile email offline_access"),
             ("state", "s&scope=admin"),
             ("nonce", "n"),
             ("code_challenge", "c"),
             ("code_challenge_method", "S256"),
+            ("audience", "https://api.example"),
             ("organization", "org_9f2cA1"),
             ("login_hint", "ada+x@example.com"),
         ]
@@ -213,6 +214,41 @@ async fn a_rotated_key_is_found_at_once_and_a_made_up_one_costs_one_request() {
     assert_eq!(provider.requests("/keys"), 2, "the one attempt of these 30 seconds is used up");
     provider.set(|script| script.signs_with = "k1".to_owned());
     provider.exchange().await.unwrap();
+}
+
+#[actix_web::test]
+async fn a_flood_of_made_up_keys_costs_one_request_and_good_tokens_go_on() {
+    let provider = Provider::start();
+    let client = &provider.client;
+    let issuer = client.issuer().to_owned();
+    let token = |key_id: &str| {
+        let header = json!({"alg": "RS256", "typ": "at+jwt", "kid": key_id});
+        let now = NOW.unix_timestamp();
+        let claims = json!({
+            "iss": issuer, "aud": "https://api.example", "sub": "auth0|ada", "iat": now,
+            "exp": now + 60, "client_id": "app", "jti": "1", "org_id": "org_9f2cA1",
+        });
+        KEY.sign(&header.to_string(), &claims.to_string())
+    };
+    let good = token("k1");
+    client.verify_access_token(&good).await.unwrap().unwrap();
+    let flood = (0..200).map(|number| {
+        let made_up = token(&format!("made-up-{number}"));
+        async move {
+            let refused = client.verify_access_token(&made_up).await;
+            assert!(
+                matches!(refused, Err(OidcError::Token(TokenError::UnknownKey))),
+                "{refused:?}"
+            );
+        }
+    });
+    let unharmed = async {
+        for _ in 0..200 {
+            client.verify_access_token(&good).await.unwrap().unwrap();
+        }
+    };
+    futures_util::join!(futures_util::future::join_all(flood), unharmed);
+    assert_eq!(provider.requests("/keys"), 2, "the first one, and one for all that is made up");
 }
 
 #[actix_web::test]

@@ -10,7 +10,8 @@ use tenancy::OrgId;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::id_token::{Identity, MAX_TOKEN_BYTES, Rules, Unverified};
+use super::id_token::{Identity, Rules, verify as verify_token};
+use super::jws::{MAX_TOKEN_BYTES, Unverified};
 use super::tests_support::{KEY, OTHER_KEY, message};
 use super::token_error::TokenError;
 
@@ -61,7 +62,7 @@ fn with(name: &str, value: Option<Value>) -> String {
 
 fn verify_for(token: &str, organization: Option<&str>) -> Result<Identity, TokenError> {
     let organization = organization.map(|org| org.parse().unwrap());
-    Unverified::parse(token)?.verify(&KEY.verifying(), &rules(organization.as_ref()))
+    verify_token(&Unverified::parse(token)?, &KEY.verifying(), &rules(organization.as_ref()))
 }
 
 fn verify(token: &str) -> Result<Identity, TokenError> {

@@ -29,6 +29,15 @@ pub(super) struct Kept<T> {
     attempts: Mutex<Attempts>,
 }
 
+/// What came of an attempt to fetch a document that is fresh, see [`Kept::refetch`].
+#[derive(Debug)]
+pub(super) enum Refetched<T> {
+    /// It was fetched just now.
+    Now(Arc<T>),
+    /// It was not: that was done a moment ago. This is what there is.
+    TooSoon(Option<Arc<T>>),
+}
+
 #[derive(Debug)]
 struct Version<T> {
     document: Arc<T>,
@@ -38,7 +47,13 @@ struct Version<T> {
 #[derive(Debug, Default)]
 struct Attempts {
     failed_at: Option<Instant>,
-    forced_at: Option<Instant>,
+    forced: Option<Forced>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Forced {
+    at: Instant,
+    has_failed: bool,
 }
 
 impl<T> Kept<T> {
@@ -83,22 +98,32 @@ impl<T> Kept<T> {
         }
     }
 
-    /// Fetches the document although it is fresh, because it lacks something; the kept one where
-    /// that was tried a moment ago. A failure is one: nobody knows whether the thing exists.
+    /// Fetches the document although it is fresh, because it lacks something; not where that was
+    /// tried a moment ago. A failure is one, also for those who come too soon after it: nobody
+    /// knows whether the thing exists.
     pub(super) async fn refetch(
         &self,
         load: impl AsyncFnOnce() -> Result<T, OidcError>,
-    ) -> Result<Option<Arc<T>>, OidcError> {
+    ) -> Result<Refetched<T>, OidcError> {
         let mut attempts = self.attempts.lock().await;
-        if is_within(attempts.failed_at, PAUSE_AFTER_FAILURE) {
-            return Err(OidcError::Unavailable(FetchError::JustFailed));
+        match attempts.forced {
+            Some(forced) if forced.at.elapsed() < FORCED_AT_MOST_EVERY => {
+                if forced.has_failed {
+                    return Err(OidcError::Unavailable(FetchError::JustFailed));
+                }
+                return Ok(Refetched::TooSoon(self.peek()));
+            }
+            _ if is_within(attempts.failed_at, PAUSE_AFTER_FAILURE) => {
+                return Err(OidcError::Unavailable(FetchError::JustFailed));
+            }
+            _ => {}
         }
-        if is_within(attempts.forced_at, FORCED_AT_MOST_EVERY) {
-            return Ok(self.peek());
-        }
+        let at = Instant::now();
+        // Noted beforehand: whoever hangs up while it lasts has used up the attempt as well.
+        attempts.forced = Some(Forced { at, has_failed: true });
         let document = self.fetch(&mut attempts, load).await?;
-        attempts.forced_at = Some(Instant::now());
-        Ok(Some(document))
+        attempts.forced = Some(Forced { at, has_failed: false });
+        Ok(Refetched::Now(document))
     }
 
     /// The kept document, of whatever usable age, without fetching anything.
@@ -210,16 +235,21 @@ mod tests {
     async fn unknown_names_cause_one_attempt_in_thirty_seconds() {
         let kept = Kept::new(FRESH, USABLE);
         kept.get(async || Ok(1)).await.unwrap();
-        assert_eq!(*kept.refetch(async || Ok(2)).await.unwrap().unwrap(), 2);
+        let now = |refetched: Result<Refetched<i32>, OidcError>| match refetched {
+            Ok(Refetched::Now(document)) => *document,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(now(kept.refetch(async || Ok(2)).await), 2);
         let second = kept.refetch(async || panic!("no attempt is due")).await;
-        assert_eq!(*second.unwrap().unwrap(), 2);
+        assert!(matches!(second, Ok(Refetched::TooSoon(Some(kept))) if *kept == 2));
         advance(FORCED_AT_MOST_EVERY).await;
         assert!(kept.refetch(async || Err(away())).await.is_err());
         assert_eq!(*kept.get(async || panic!("it is fresh")).await.unwrap(), 2);
-        // A failure says nothing about the name, neither at once nor after the pause.
+        // A failure says nothing about the name, but it was the attempt of these 30 seconds.
+        advance(PAUSE_AFTER_FAILURE).await;
         let refused = kept.refetch(async || panic!("no attempt is due")).await;
         assert!(matches!(refused, Err(OidcError::Unavailable(FetchError::JustFailed))));
-        advance(PAUSE_AFTER_FAILURE).await;
-        assert_eq!(*kept.refetch(async || Ok(3)).await.unwrap().unwrap(), 3);
+        advance(FORCED_AT_MOST_EVERY).await;
+        assert_eq!(now(kept.refetch(async || Ok(3)).await), 3);
     }
 }

@@ -3,6 +3,10 @@
 //! Nothing is asked of the issuer at start: the portal starts while it is away, and a sign-in then
 //! gets 503. What it publishes is kept and outlives an outage of a day.
 
+mod access_token;
+#[cfg(test)]
+mod access_token_tests;
+mod claims;
 #[cfg(test)]
 mod client_tests;
 mod error;
@@ -10,6 +14,7 @@ pub(super) mod http;
 mod id_token;
 #[cfg(test)]
 mod id_token_tests;
+mod jws;
 mod kept;
 mod keys;
 mod logout_token;
@@ -22,6 +27,7 @@ mod settings;
 pub(super) mod tests_support;
 mod token_endpoint;
 mod token_error;
+mod unknown_keys;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,10 +46,14 @@ pub(super) use metadata::below_issuer;
 pub use settings::OidcSettings;
 pub use token_error::TokenError;
 
-use id_token::{Rules, Unverified};
-use kept::Kept;
+use access_token::AccessRules;
+pub(crate) use access_token::{AccessToken, Holder};
+use id_token::Rules;
+use jws::Unverified;
+use kept::{Kept, Refetched};
 use keys::KeySet;
 use metadata::Metadata;
+use unknown_keys::UnknownKeys;
 
 /// Endpoints hardly ever move.
 const METADATA_FRESH: Duration = Duration::from_hours(1);
@@ -71,6 +81,7 @@ pub struct OidcClient {
     http: Client,
     metadata: Kept<Metadata>,
     keys: Kept<KeySet>,
+    unknown_keys: UnknownKeys,
 }
 
 /// What an authorization request carries.
@@ -107,6 +118,7 @@ impl OidcClient {
             origin: base_url.origin().ascii_serialization(),
             metadata: Kept::new(METADATA_FRESH, USABLE),
             keys: Kept::new(KEYS_FRESH, USABLE),
+            unknown_keys: UnknownKeys::default(),
             settings,
             clock,
         })
@@ -222,22 +234,52 @@ impl OidcClient {
             now: self.clock.now(),
             skew: self.settings.clock_skew,
         };
-        let mut identity = unverified.verify(&key, &rules)?;
+        let mut identity = id_token::verify(&unverified, &key, &rules)?;
         identity.roles =
             self.settings.roles_claim.as_deref().and_then(|claim| roles_claim::read(token, claim));
         Ok(identity)
     }
 
-    /// The key with this id; an unknown id may be a new key, so the set is fetched once more.
+    /// What an access token for the portal's API proves; `None` where the portal has no API that
+    /// tokens could be for.
+    pub(crate) async fn verify_access_token(
+        &self,
+        token: &str,
+    ) -> Result<Option<AccessToken>, OidcError> {
+        let Some(audience) = self.settings.audience.as_deref() else { return Ok(None) };
+        let unverified = Unverified::parse(token)?;
+        let key = self.key(unverified.key_id()).await?;
+        let rules = AccessRules {
+            issuer: self.issuer(),
+            audience,
+            longest: self.settings.access_token_longest,
+            now: self.clock.now(),
+            skew: self.settings.clock_skew,
+        };
+        Ok(Some(access_token::verify(&unverified, &key, &rules)?))
+    }
+
+    /// The key with this id; an unknown id may be a new key, so the set is fetched once more,
+    /// rarely: whoever makes up ids must not make us ask for each of them. Known keys never wait.
     async fn key(&self, key_id: &str) -> Result<DecodingKey, OidcError> {
         let load = async || self.fetch_keys().await;
         let known = self.keys.get(load).await?;
         if let Some(key) = known.find(key_id) {
             return Ok(key.clone());
         }
-        let newer = self.keys.refetch(load).await?;
-        let key = newer.and_then(|keys| keys.find(key_id).cloned());
-        key.ok_or(OidcError::Token(TokenError::UnknownKey))
+        if self.unknown_keys.contains(key_id) {
+            return Err(TokenError::UnknownKey.into());
+        }
+        match self.keys.refetch(load).await? {
+            Refetched::Now(keys) => keys.find(key_id).cloned().ok_or_else(|| {
+                // Only what the issuer was asked about is known to be unknown.
+                self.unknown_keys.remember(key_id);
+                TokenError::UnknownKey.into()
+            }),
+            Refetched::TooSoon(keys) => keys
+                .and_then(|keys| keys.find(key_id).cloned())
+                .ok_or_else(|| TokenError::UnknownKey.into()),
+        }
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, OidcError> {

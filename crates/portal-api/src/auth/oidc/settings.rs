@@ -15,13 +15,15 @@ pub struct OidcSettings {
     pub client_id: String,
     /// The portal's client secret, sent to the token endpoint only.
     pub client_secret: SecretString,
-    /// The API that access tokens are asked for, where there is one.
+    /// The API that access tokens are asked for and accepted for, where there is one.
     pub audience: Option<String>,
     /// Whether sign-ins ask for a refresh token as well, where there is such an API.
     pub refresh_tokens: bool,
     /// The claim that carries roles. Where it is set the identity provider decides what people are;
     /// without it the portal's own rows do, and no claim is looked at.
     pub roles_claim: Option<String>,
+    /// Longest lifetime of an access token; those that live longer are refused.
+    pub access_token_longest: Duration,
     /// How long one request to the identity provider may take, its body included.
     pub request_timeout: Duration,
     /// How far the identity provider's clock may be from ours.

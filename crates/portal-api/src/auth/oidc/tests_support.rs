@@ -18,9 +18,10 @@ pub(crate) fn settings(issuer: &str) -> OidcSettings {
         issuer: issuer.parse().unwrap(),
         client_id: "portal".to_owned(),
         client_secret: "hunter2".into(),
-        audience: None,
         refresh_tokens: true,
         roles_claim: None,
+        audience: Some("https://api.example".to_owned()),
+        access_token_longest: Duration::from_hours(24),
         request_timeout: Duration::from_secs(2),
         clock_skew: Duration::from_secs(30),
     }

@@ -1,10 +1,10 @@
-//! Why an id token is refused: one variant for each rule, so that the log and the tests can tell.
+//! Why a token is refused: one variant for each rule, so that the log and the tests can tell.
 
-/// The rule that an id token breaks.
+/// The rule that a token breaks.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// Longer than any token of ours; not even decoded.
-    #[error("longer than {} bytes", super::id_token::MAX_TOKEN_BYTES)]
+    #[error("longer than {} bytes", super::jws::MAX_TOKEN_BYTES)]
     TooLong,
     /// Not three parts of base64url with a JSON header.
     #[error("not a signed token in compact form")]
@@ -12,8 +12,8 @@ pub enum TokenError {
     /// Signed with anything but RS256, or not signed.
     #[error("the algorithm is not RS256")]
     Algorithm,
-    /// Another kind of token: a logout token, an access token.
-    #[error("the type is not that of an id token")]
+    /// Another kind of token: a logout token instead of an access token, say.
+    #[error("the type is another one")]
     Type,
     /// A header that must be understood, or that would bring its own key.
     #[error("the header {0} is not allowed")]
@@ -33,7 +33,7 @@ pub enum TokenError {
     /// Made for somebody else.
     #[error("the audience is another one")]
     Audience,
-    /// Made for several clients and not at our request.
+    /// Made for several clients and not at our request, or for a client that cannot be told.
     #[error("the authorized party is another one")]
     AuthorizedParty,
     /// Past its `exp`.

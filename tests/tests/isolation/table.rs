@@ -1,0 +1,217 @@
+//! Every route of the portal, with what a good call to it looks like.
+
+use portal_api::{Access, ROUTES};
+use portal_tests::client::{Answer, Browser};
+use portal_tests::job;
+use portal_tests::tenant::Tenant;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tenancy::Role;
+use uuid::Uuid;
+
+/// Pages for people and redirects: they are the same for everybody.
+const PAGES: [&str; 3] = ["/", "/api/docs", "/api/docs/{file:.*}"];
+
+/// One route, with what a good call to it looks like.
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    /// Who may call it, as the portal's own table says.
+    pub(crate) access: Access,
+    /// What it is about.
+    pub(crate) thing: Thing,
+    pub(crate) body: Value,
+    pub(crate) success: u16,
+}
+
+/// What a route is about, and with it what its path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Thing {
+    /// Nothing in particular.
+    Nothing,
+    /// The session itself: tokens and keys have none.
+    Session,
+    /// A job.
+    Job,
+    /// One of the caller's own sessions, by its handle.
+    Device,
+    /// An API key.
+    ApiKey,
+    /// A member.
+    Member,
+    /// An invitation.
+    Invitation,
+}
+
+impl Route {
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// Whether its path names something that may be somebody else's.
+    pub(crate) fn names_a_thing(&self) -> bool {
+        self.path.contains('{') && self.access != Access::Operator
+    }
+
+    /// Whether it is about sessions, which tokens and keys have none of.
+    pub(crate) fn is_of_sessions(&self) -> bool {
+        matches!(self.thing, Thing::Session | Thing::Device)
+    }
+
+    /// Whether it removes somebody, whom others are still to meet.
+    pub(crate) fn removes_people(&self) -> bool {
+        self.thing == Thing::Member && self.method == Method::DELETE
+    }
+
+    /// Whether it asks the identity provider for something, which the issuer of tests has not.
+    pub(crate) fn needs_provider(&self) -> bool {
+        self.path.starts_with("/api/team/invitations") && self.method != Method::GET
+    }
+
+    /// Whether whoever calls it may be signed out afterwards.
+    pub(crate) fn ends_sessions(&self) -> bool {
+        self.is_of_sessions() && self.method != Method::GET
+    }
+}
+
+/// The routes. One that is missing here fails the walk.
+pub(crate) fn routes() -> Vec<Route> {
+    use Thing::{ApiKey, Device, Invitation, Job, Member, Nothing, Session};
+    let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
+    let patch = Method::PATCH;
+    let invitation = json!({ "email": "somebody@example.com", "role": "viewer" });
+    let none = Value::Null;
+    let empty = json!({});
+    let key = json!({ "name": "Careers page", "scopes": ["jobs:read"] });
+    vec![
+        route(&get, "/live", Nothing, &none, 200),
+        route(&get, "/ready", Nothing, &none, 200),
+        route(&get, "/health", Nothing, &none, 200),
+        route(&get, "/health/cache", Nothing, &none, 200),
+        route(&get, "/metrics", Nothing, &none, 200),
+        route(&get, "/api/openapi.json", Nothing, &none, 200),
+        route(&get, "/auth/login", Nothing, &none, 303),
+        route(&get, "/auth/callback", Nothing, &none, 400),
+        route(&post, "/auth/logout", Session, &empty, 200),
+        // The identity provider's own: they want its token, nobody's session.
+        route(&post, "/auth/backchannel-logout", Nothing, &empty, 400),
+        route(&post, "/auth/events", Nothing, &empty, 404),
+        route(&get, "/api/team", Nothing, &none, 200),
+        route(&get, "/api/team/invitations", Nothing, &none, 200),
+        route(&post, "/api/team/invitations", Nothing, &invitation, 201),
+        route(&delete, "/api/team/invitations/{id}", Invitation, &none, 204),
+        route(&patch, "/api/team/{user}/role", Member, &json!({ "role": "viewer" }), 200),
+        route(&get, "/api/session", Session, &none, 200),
+        route(&get, "/api/sessions", Session, &none, 200),
+        route(&delete, "/api/sessions/{handle}", Device, &none, 204),
+        route(&delete, "/api/sessions", Session, &none, 204),
+        route(&get, "/api/api-keys", Nothing, &none, 200),
+        route(&post, "/api/api-keys", Nothing, &key, 201),
+        route(&delete, "/api/api-keys/{id}", ApiKey, &none, 204),
+        route(&get, "/api/cache/status", Nothing, &none, 200),
+        route(&get, "/api/cache/keys", Nothing, &none, 200),
+        route(&delete, "/api/cache/invalidate", Nothing, &json!({ "feature": "jobs" }), 200),
+        route(&post, "/api/cache/warm", Nothing, &empty, 200),
+        // Nobody's here: operators have a suite of their own.
+        route(&get, "/api/operator/tenants", Nothing, &none, 403),
+        route(&post, "/api/operator/tenants/{id}/suspend", Nothing, &empty, 403),
+        route(&post, "/api/operator/tenants/{id}/resume", Nothing, &empty, 403),
+        route(&post, "/api/operator/impersonation", Nothing, &empty, 403),
+        route(&delete, "/api/operator/impersonation", Nothing, &none, 403),
+        route(&get, "/api/jobs", Nothing, &none, 200),
+        route(&post, "/api/jobs", Nothing, &job::nurse(), 201),
+        route(&get, "/api/jobs/stats/overview", Nothing, &none, 200),
+        route(&get, "/api/jobs/facets", Nothing, &none, 200),
+        route(&get, "/api/jobs/{id}", Job, &none, 200),
+        route(&Method::PATCH, "/api/jobs/{id}", Job, &json!({ "openings": 4 }), 200),
+        route(&Method::PUT, "/api/jobs/{id}", Job, &json!({ "openings": 5 }), 200),
+        route(&post, "/api/jobs/{id}/pause", Job, &empty, 200),
+        route(&post, "/api/jobs/{id}/publish", Job, &empty, 200),
+        route(&post, "/api/jobs/{id}/toggle", Job, &empty, 200),
+        route(&post, "/api/jobs/{id}/close", Job, &json!({ "reason": "filled" }), 200),
+        route(&post, "/api/jobs/{id}/reopen", Job, &empty, 200),
+        route(&post, "/api/jobs/{id}/archive", Job, &empty, 200),
+        route(&post, "/api/jobs/{id}/duplicate", Job, &empty, 201),
+        route(&delete, "/api/jobs/{id}", Job, &none, 204),
+        // The last, since it removes the admin. (Anybody may leave, so they are not asked.)
+        route(&delete, "/api/team/{user}", Member, &none, 204),
+    ]
+}
+
+/// The names of the routes that have to be walked.
+pub(crate) fn names_to_walk() -> Vec<String> {
+    let routes = ROUTES.iter().filter(|route| !PAGES.contains(&route.path));
+    routes.map(|route| format!("{} {}", route.method, route.path)).collect()
+}
+
+fn route(method: &Method, path: &'static str, thing: Thing, body: &Value, success: u16) -> Route {
+    let known = ROUTES.iter().find(|known| known.method == method.as_str() && known.path == path);
+    let access = known.unwrap_or_else(|| panic!("{method} {path} is no route")).access;
+    Route { method: method.clone(), path, access, thing, body: body.clone(), success }
+}
+
+/// Calls a route about the thing with this id.
+pub(crate) async fn calls(caller: &Browser, route: &Route, id: &str) -> Answer {
+    let path = route.path.replace("{id}", id).replace("{handle}", id).replace("{user}", id);
+    let mut request = caller.request(route.method.clone(), &path);
+    let mut body = route.body.clone();
+    if body.get("email").is_some() {
+        // Nobody is invited twice.
+        body["email"] = json!(somebody());
+    }
+    if !body.is_null() {
+        request = request.json(&body);
+    }
+    if matches!(route.method, Method::PATCH | Method::PUT | Method::DELETE) {
+        request = request.header("If-Match", "*");
+    }
+    caller.send(request).await
+}
+
+/// Makes what the route is about, in a state in which its action is allowed; answers its id.
+pub(crate) async fn thing_for(route: &Route, tenant: &Tenant, owner: &Browser) -> String {
+    match route.thing {
+        Thing::Member => {
+            let role = if route.removes_people() { Role::Admin } else { Role::Viewer };
+            tenant.user(role).await.to_string()
+        }
+        Thing::Invitation => {
+            let body = json!({ "email": somebody(), "role": "viewer" });
+            let invited = owner.post("/api/team/invitations", &body).await.expect(201);
+            invited.json()["id"].as_str().unwrap().to_owned()
+        }
+        Thing::Nothing | Thing::Session => Uuid::now_v7().to_string(),
+        Thing::Device => {
+            let sessions = owner.get("/api/sessions").await.expect(200).json();
+            sessions["sessions"][0]["handle"].as_str().unwrap().to_owned()
+        }
+        Thing::Job => job_for(route, owner).await,
+        Thing::ApiKey => {
+            let body = json!({ "name": "Walked", "scopes": ["jobs:read"] });
+            let made = owner.post("/api/api-keys", &body).await.expect(201).json();
+            made["id"].as_str().unwrap().to_owned()
+        }
+    }
+}
+
+fn somebody() -> String {
+    format!("{}@example.com", Uuid::now_v7().simple())
+}
+
+async fn job_for(route: &Route, owner: &Browser) -> String {
+    let created = owner.post("/api/jobs", &job::nurse()).await.expect(201);
+    let path = created.header("location");
+    let steps: &[&str] = match route.path.rsplit('/').next().unwrap() {
+        "pause" | "close" => &["publish"],
+        "reopen" => &["publish", "close"],
+        "archive" | "toggle" => &["publish", "pause"],
+        _ if route.method == Method::DELETE => &[],
+        "publish" => &[],
+        _ => &["publish"],
+    };
+    for step in steps {
+        let body = if *step == "close" { json!({ "reason": "other" }) } else { json!({}) };
+        let _ = owner.post(&format!("{path}/{step}"), &body).await.expect(200);
+    }
+    created.json()["id"].as_str().unwrap().to_owned()
+}

@@ -95,17 +95,8 @@ pub(crate) async fn build(
     };
     let probe = Probe::new(db.clone(), cache.clone(), backend);
     tasks.spawn(probe.clone().run(stop.clone()));
-    let audit = AuditSettings { rows_per_minute: settings.tuning.audit.rows_per_minute };
-    let (audit, audit_writer) = AuditTrail::new(audit, worker_db.clone(), Arc::clone(&clock));
-    tasks.spawn(audit_writer.run_until_stopped(stop.clone()));
-    let writes = Writes::new(cache.clone(), access, relay);
-    let (key_uses, lifecycle) = (KeyUses::default(), Lifecycle::default());
-    let use_writer = KeyUseWriter {
-        db: worker_db.clone(),
-        uses: key_uses.clone(),
-        interval: Duration::from_secs(settings.tuning.auth.api_key_uses_seconds),
-    };
-    tasks.spawn(use_writer.run_until_stopped(stop.clone()));
+    let (audit, key_uses) = start_writers(settings, &worker_db, &clock, stop, tasks);
+    let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
     let metrics = Metrics::new(Sources {
         cache: cache.clone(),
         access: copies.clone(),
@@ -124,9 +115,7 @@ pub(crate) async fn build(
     );
     tasks.spawn(rate_limits.clone().run_until_stopped(stop.clone()));
     let api = api_settings(settings);
-    let identity_provider = OidcClient::new(api.oidc.clone(), &api.base_url, Arc::clone(&clock))
-        .map_err(|error| CommandError::IdentityProvider(Box::new(error)))?;
-    let identity_provider = Arc::new(identity_provider);
+    let identity_provider = identity_provider(&api, &clock)?;
     let ledger = StoredLedger { db: db.clone(), writes: writes.clone() };
     let vault =
         TokenVault::new(settings.session_keys.token_ring().map_err(CommandError::SessionKeys)?);
@@ -169,6 +158,36 @@ pub(crate) async fn build(
         lifecycle,
     });
     Ok(Portal { state, worker_db, ops_db, redis })
+}
+
+fn identity_provider(
+    api: &ApiSettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<OidcClient>, CommandError> {
+    OidcClient::new(api.oidc.clone(), &api.base_url, Arc::clone(clock))
+        .map(Arc::new)
+        .map_err(|error| CommandError::IdentityProvider(Box::new(error)))
+}
+
+/// Starts what writes down beside the requests: the audit trail, and when keys were used.
+fn start_writers(
+    settings: &Settings,
+    worker_db: &WorkerDb,
+    clock: &Arc<dyn Clock>,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> (AuditTrail, KeyUses) {
+    let audit = AuditSettings { rows_per_minute: settings.tuning.audit.rows_per_minute };
+    let (audit, writer) = AuditTrail::new(audit, worker_db.clone(), Arc::clone(clock));
+    tasks.spawn(writer.run_until_stopped(stop.clone()));
+    let uses = KeyUses::default();
+    let writer = KeyUseWriter {
+        db: worker_db.clone(),
+        uses: uses.clone(),
+        interval: Duration::from_secs(settings.tuning.auth.api_key_uses_seconds),
+    };
+    tasks.spawn(writer.run_until_stopped(stop.clone()));
+    (audit, uses)
 }
 
 /// The copies of sessions and memberships; they and the cache hear of each other's instances by one

@@ -123,11 +123,11 @@ impl Principal {
         let grant = self.authority.grant(P::PERMISSION);
         JobView::from_grant(grant, self.actor.user())
             .map(|view| (grant, view))
-            .ok_or_else(|| refusal(&self.authority, P::PERMISSION))
+            .ok_or_else(|| refusal(self.authority, P::PERMISSION))
     }
 }
 
-fn refusal(authority: &Authority, permission: Permission) -> ApiError {
+fn refusal(authority: Authority, permission: Permission) -> ApiError {
     let name = permission.as_str();
     if authority.lacks_scope(permission) {
         let detail = format!("The token or key does not include {name}.");

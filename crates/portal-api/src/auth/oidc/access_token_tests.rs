@@ -163,13 +163,13 @@ fn machines_are_told_from_people() {
     let app = Holder::Machine("app".parse().unwrap());
     for form in FORMS {
         let own = ("sub", Some(json!("app@clients")));
-        assert_eq!(machine(form, &[own.clone()]).unwrap(), app);
+        assert_eq!(machine(form, std::slice::from_ref(&own)).unwrap(), app);
         assert_eq!(machine(form, &[("sub", Some(json!("app")))]).unwrap(), app);
         let says = ("gty", Some(json!("client-credentials")));
         assert_eq!(machine(form, &[own.clone(), says]).unwrap(), app);
         let refresh = ("gty", Some(json!("refresh_token")));
         assert_eq!(
-            machine(form, &[refresh.clone()]).unwrap(),
+            machine(form, std::slice::from_ref(&refresh)).unwrap(),
             Holder::Person("auth0|ada".to_owned())
         );
         // What the token says of itself and whom it names must agree.

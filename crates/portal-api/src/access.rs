@@ -3,7 +3,7 @@
 //! Whoever changes access writes rows and one event, in one transaction. What follows is the same
 //! for all of them, and the relay repeats it from the event where the request path left it undone.
 
-use employer_store::sessions::{list_members_signed_in, list_revoked};
+use employer_store::sessions::{list_member_ids, list_revoked};
 use employer_store::{OutboxEvent, StoreError, TenantDb};
 use session_store::{AccessChange, AccessCopies, Sid};
 use tenancy::{EventKind, TenantScope, UserId};
@@ -68,7 +68,7 @@ impl AccessChanges {
     /// A change for everybody in the tenant.
     async fn of_all(&self, scope: &TenantScope) -> Result<AccessChange, AccessError> {
         let mut tx = self.db.begin_read(scope).await.map_err(store)?;
-        let members = list_members_signed_in(&mut tx).await.map_err(store)?;
+        let members = list_member_ids(&mut tx).await.map_err(store)?;
         let (tenant, org) = (scope.tenant(), scope.org().clone());
         Ok(AccessChange { tenant, org, user: None, members, ended: Vec::new() })
     }

@@ -123,6 +123,25 @@ async fn one_request_has_one_credential() {
 }
 
 #[tokio::test]
+async fn a_suspension_reaches_whoever_sends_tokens_and_never_signs_in() {
+    let world = World::shared().await;
+    let tenant = world.tenant().await;
+    let issuer = Issuer::start();
+    let portal = issuer.portal(&world.databases, Redis::Memory).await;
+    let token = issuer.token("JWT", &tenant.subject(Role::Recruiter), &tenant.org, "jobs:read");
+    let caller = portal.browser().with_token(&token);
+    // From now on there is a copy of the membership that says that all is well.
+    caller.get("/api/jobs").await.expect(200);
+    for (is_suspended, expected) in [(true, 403), (false, 200)] {
+        tenant.is_suspended_behind_the_portal(is_suspended).await;
+        eventually("it is noticed", SOON, async || {
+            (caller.get("/api/jobs").await.status == expected).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn whoever_is_removed_or_suspended_is_refused_although_the_token_lives() {
     let world = World::shared().await;
     let tenant = world.tenant().await;

@@ -79,16 +79,14 @@ pub async fn list_sessions(
         .collect()
 }
 
-/// Who has a session in the tenant: those of whom copies may be about.
-pub async fn list_members_signed_in(tx: &mut TenantTx) -> Result<Vec<UserId>, StoreError> {
+/// Who is a member of the tenant: those of whom copies may be about, whether they sign in or send
+/// tokens.
+pub async fn list_member_ids(tx: &mut TenantTx) -> Result<Vec<UserId>, StoreError> {
     let tenant = tx.tenant();
-    let users = sqlx::query_scalar!(
-        "SELECT DISTINCT user_id FROM sessions
-         WHERE tenant_id = $1 AND absolute_expires_at > now()",
-        tenant,
-    )
-    .fetch_all(tx.connection())
-    .await?;
+    let users =
+        sqlx::query_scalar!("SELECT user_id FROM memberships WHERE tenant_id = $1", tenant,)
+            .fetch_all(tx.connection())
+            .await?;
     Ok(users.into_iter().map(UserId::from_uuid).collect())
 }
 

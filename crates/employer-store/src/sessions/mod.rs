@@ -22,7 +22,7 @@ pub use find::{
     FoundSession, SessionRow, SignedIn, database_time, find_by_idp_sid, find_by_subject,
     find_session, touch_session,
 };
-pub use list::{Device, list_members_signed_in, list_sessions, purge_ended};
+pub use list::{Device, list_member_ids, list_sessions, purge_ended};
 pub use refresh::{LockedTokens, RefreshOutcome, give_up_refresh, lock_tokens, store_tokens};
 pub use revoke::{
     RevocationReason, list_revoked, revoke_all_of, revoke_by_idp_sid, revoke_others,

@@ -131,7 +131,7 @@ async fn a_suspension_reaches_whoever_sends_tokens_and_never_signs_in() {
     let token = issuer.token("JWT", &tenant.subject(Role::Recruiter), &tenant.org, "jobs:read");
     let caller = portal.browser().with_token(&token);
     // From now on there is a copy of the membership that says that all is well.
-    caller.get("/api/jobs").await.expect(200);
+    drop(caller.get("/api/jobs").await.expect(200));
     for (is_suspended, expected) in [(true, 403), (false, 200)] {
         tenant.is_suspended_behind_the_portal(is_suspended).await;
         eventually("it is noticed", SOON, async || {

@@ -18,7 +18,7 @@ use std::io;
 use std::net::TcpListener;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{HttpServiceFactory, Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
@@ -83,6 +83,10 @@ macro_rules! routes {
                 method: stringify!($method), path: $path, access: $access,
             },)+)+
         ];
+
+        /// The paths behind the session middleware, in the order that they are looked through in.
+        #[cfg(feature = "testing")]
+        pub(crate) const SESSION_PATHS: &[&str] = &[$($path,)+];
 
         fn configure_open(config: &mut web::ServiceConfig) {
             $(
@@ -188,6 +192,29 @@ pub fn app(
         InitError = (),
     >,
 > {
+    let sessions = web::scope("")
+        .wrap(session_middleware(&state))
+        .wrap(from_fn(accept_older_keys))
+        .wrap(from_fn(refuse_two_credentials))
+        .wrap(from_fn(refuse_while_starting))
+        .configure(configure_sessions)
+        .default_service(web::to(refuse_path));
+    assemble(state, sessions)
+}
+
+/// The edge, the routes without sessions, and `sessions`.
+pub(crate) fn assemble(
+    state: web::Data<PortalState>,
+    sessions: impl HttpServiceFactory + 'static,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
     let settings = &state.settings;
     let edge_settings = EdgeSettings {
         headers: CommonHeaders { insists_on_https: settings.base_url.scheme() == "https" },
@@ -201,13 +228,6 @@ pub fn app(
     };
     let body_limits =
         BodyLimits { bytes: settings.limits.json_bytes, timeout: settings.http.body_timeout };
-    let sessions = web::scope("")
-        .wrap(session_middleware(&state))
-        .wrap(from_fn(accept_older_keys))
-        .wrap(from_fn(refuse_two_credentials))
-        .wrap(from_fn(refuse_while_starting))
-        .configure(configure_sessions)
-        .default_service(web::to(refuse_path));
     App::new()
         .app_data(web::Data::new(edge_settings))
         .app_data(web::Data::new(body_limits))
@@ -242,7 +262,7 @@ pub fn server(state: web::Data<PortalState>, listener: TcpListener) -> io::Resul
 
 /// Refuses until the database role and the tables have been checked: before, nobody knows whether
 /// the walls between tenants stand.
-async fn refuse_while_starting(
+pub(crate) async fn refuse_while_starting(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -253,7 +273,7 @@ async fn refuse_while_starting(
     next.call(request).await
 }
 
-fn route(method: &str) -> Route {
+pub(crate) fn route(method: &str) -> Route {
     match method {
         "POST" => web::post(),
         "PUT" => web::put(),
@@ -268,7 +288,7 @@ async fn root() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, "/api/docs/")).finish()
 }
 
-async fn refuse_path() -> Result<HttpResponse, ApiError> {
+pub(crate) async fn refuse_path() -> Result<HttpResponse, ApiError> {
     Err(ApiError::not_found())
 }
 

@@ -34,6 +34,8 @@ mod openapi;
 mod operator;
 pub mod state;
 mod team;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod writes;
 
 pub use app::{Access, ROUTES, RouteInfo, app, server};

@@ -19,11 +19,12 @@ const LIMIT: Duration = Duration::from_secs(3600);
 /// A suite: what it is called, and what runs it.
 type Suite = (&'static str, fn(&Run) -> Outcome<()>);
 
-const SUITES: [Suite; 3] =
-    [("provider", provider), ("cache", cache), ("dashboard", dashboard::run)];
+const SUITES: [Suite; 4] =
+    [("provider", provider), ("cache", cache), ("session", session), ("dashboard", dashboard::run)];
 
 const PROVIDER: [&str; 4] = ["--package", "redis-provider", "--bench", "provider"];
 const CACHE: [&str; 4] = ["--package", "tenant-cache", "--bench", "cache"];
+const SESSION: [&str; 4] = ["--package", "portal-api", "--bench", "session"];
 
 /// Runs the suites that are named; all of them without a name.
 pub(crate) fn run(run: &Run, names: &[String]) -> Outcome<u8> {
@@ -88,6 +89,16 @@ fn cache(run: &Run) -> Outcome<()> {
         .args(CACHE)
         .env("PORTAL_BENCH_REDIS", redis.trim_start_matches("redis://"));
     measure(run, &mut services, "the cache", bench)
+}
+
+/// Cached reads with the checks of session, tenant and permission and without them, in one process:
+/// no server is needed.
+fn session(run: &Run) -> Outcome<()> {
+    let mut services = throwaway::open(run)?;
+    build(run, &mut services, &[&[&["bench", "--no-run"], &SESSION[..]].concat()])?;
+    let mut bench = run.cargo();
+    bench.args(["bench", "--quiet"]).args(SESSION);
+    measure(run, &mut services, "the checks of a request", bench)
 }
 
 /// Everything is built before anything is measured, with the profile of the measurements.

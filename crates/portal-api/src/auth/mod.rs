@@ -28,6 +28,8 @@ pub(crate) mod routes;
 mod sessions;
 #[cfg(test)]
 mod test_session;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 
 pub use api_keys::{KeyUse, KeyUses};
 pub use authorized::{

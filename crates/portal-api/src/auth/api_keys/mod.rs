@@ -51,6 +51,14 @@ async fn resolved(state: &PortalState, text: &str) -> Result<Arc<ResolvedApiKey>
     Ok(found)
 }
 
+/// A key that `found` is held for, as if the database had just answered.
+#[cfg(feature = "testing")]
+pub(super) fn hold(state: &PortalState, found: ResolvedApiKey) -> String {
+    let (key, held) = (Key::generate(), state.callers.keys());
+    held.put(held.ticket(), key.sha256(), Arc::new(found));
+    key.expose().to_owned()
+}
+
 /// The one whose hash is that of `key`, compared in a time that tells nothing about either.
 fn the_same(key: &Key, candidates: Vec<ResolvedApiKey>) -> Option<ResolvedApiKey> {
     let wanted = key.sha256();

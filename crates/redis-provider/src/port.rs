@@ -73,7 +73,8 @@ pub trait RedisProvider: Send + Sync + std::fmt::Debug + 'static {
     async fn info(&self) -> Result<ServerInfo, RedisError>;
 
     /// Runs commands in one round trip where the service can; not atomic, a result for each in
-    /// order. The outer error means that nothing is known about any of them.
+    /// order. Commands for the same key are carried out in order, others in any. The outer error
+    /// means that nothing is known about any of them.
     async fn pipeline(
         &self,
         commands: Vec<Command>,

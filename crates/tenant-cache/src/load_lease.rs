@@ -56,14 +56,13 @@ impl TenantCache {
     ) -> Turn {
         let Inner { provider, settings, .. } = &**self.shared();
         let key = lease_key(scope, place, wanted.generations);
-        let token = Bytes::copy_from_slice(&rand::random::<u128>().to_be_bytes());
+        // Text, which goes in one request with the look at the value; bytes would take their own.
+        let token = Bytes::from(format!("{:032x}", rand::random::<u128>()));
         let give_up = Instant::now() + PATIENCE;
         let mut look = FIRST_LOOK;
         // Longer than its holder may take, so that nobody else begins while it is at work.
         let ttl = settings.load_queue_timeout + settings.load_timeout;
         loop {
-            // In one round trip, and in this order: whoever held the lease before has stored the
-            // value before giving it back.
             let options = SetOptions::with_ttl(ttl).if_absent();
             let commands = vec![
                 Command::Set(key.clone(), token.clone(), options),
@@ -93,7 +92,17 @@ impl TenantCache {
                 return Turn::Theirs(envelope);
             }
             if is_ours {
-                return Turn::Ours(Some(ours()));
+                // Commands of a batch are carried out in any order, and whoever held the lease
+                // before has stored the value before giving it back: only what is asked for once the
+                // lease is ours tells that nobody has.
+                let value = provider.get(place.key.as_str()).await.unwrap_or_default();
+                return match value.and_then(|value| self.usable(place, value, wanted)) {
+                    Some(envelope) => {
+                        self.end_turn(ours()).await;
+                        Turn::Theirs(envelope)
+                    }
+                    None => Turn::Ours(Some(ours())),
+                };
             }
             if Instant::now() >= give_up {
                 return Turn::Ours(None);

@@ -32,9 +32,11 @@
 //! ```
 
 pub mod api_keys;
+pub mod applications;
 pub mod audit;
 mod database;
 mod error;
+pub mod files;
 pub mod idempotency;
 pub mod identity;
 pub mod invitations;
@@ -44,6 +46,7 @@ pub mod operator;
 mod outage;
 pub mod outbox;
 pub mod provider_messages;
+pub mod public_board;
 pub mod seed;
 pub mod sessions;
 pub mod team;
@@ -51,6 +54,7 @@ mod tenant_db;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verify;
+mod words;
 mod worker_db;
 
 pub use database::{DatabaseSettings, PoolFigures, PoolWatch, check_address};

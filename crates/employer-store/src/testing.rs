@@ -17,6 +17,7 @@ use crate::database::{self, DatabaseSettings};
 use crate::error::StoreError;
 use crate::identity::TenantStatus;
 use crate::migrate::{self, MIGRATOR, ROLES_SQL};
+use crate::public_board::PublicDb;
 use crate::tenant_db::{TenantDb, TenantTx};
 use crate::worker_db::WorkerDb;
 
@@ -36,6 +37,8 @@ pub struct TestDatabase {
     pub worker_url: String,
     /// The platform operators' role.
     pub ops_url: String,
+    /// The public's role.
+    pub public_url: String,
     /// The superuser, in this database.
     pub superuser_url: String,
 }
@@ -59,6 +62,11 @@ impl TestDatabase {
     /// The database in the workers' role.
     pub fn worker_db(&self) -> Result<WorkerDb, StoreError> {
         WorkerDb::connect_lazily(&Self::settings(&self.worker_url))
+    }
+
+    /// The database in the public's role.
+    pub fn public_db(&self) -> Result<PublicDb, StoreError> {
+        PublicDb::connect_lazily(&Self::settings(&self.public_url))
     }
 }
 
@@ -93,6 +101,7 @@ async fn provision(superuser_url: &str, name: &str) -> Result<TestDatabase, Stor
         owner_url: address(&superuser, "portal_owner", name)?,
         worker_url: address(&superuser, "portal_worker", name)?,
         ops_url: address(&superuser, "portal_ops", name)?,
+        public_url: address(&superuser, "portal_public", name)?,
         superuser_url: with_database(&superuser, name).into(),
     })
 }

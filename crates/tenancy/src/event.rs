@@ -51,6 +51,12 @@ event_kinds! {
     SessionsRevoked = "session.revoked",
     /// An API key of the tenant was revoked.
     ApiKeyRevoked = "api_key.revoked",
+    /// Somebody applied for a job.
+    ApplicationSubmitted = "application.submitted",
+    /// Somebody who had applied for the job before did so again.
+    ApplicationResubmitted = "application.resubmitted",
+    /// An application moved in its pipeline, left it or came back.
+    ApplicationStageChanged = "application.stage_changed",
     /// The tenant was suspended: nothing of it may be served any more.
     TenantSuspended = "tenant.suspended",
     /// The suspension of the tenant ended.

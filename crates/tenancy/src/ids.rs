@@ -47,6 +47,10 @@ uuid_id! {
     JobId
 }
 uuid_id! {
+    /// An application for a job: one candidate, one job.
+    ApplicationId
+}
+uuid_id! {
     /// An API key of a tenant. It names the key; the key itself is a secret that nobody keeps.
     ApiKeyId
 }

@@ -31,6 +31,9 @@ pub async fn close_expired(
                FROM due
                WHERE j.tenant_id = due.tenant_id AND j.id = due.id
                RETURNING j.tenant_id, j.id, j.version
+           ), hidden AS (
+               DELETE FROM public_jobs p USING closed
+               WHERE p.tenant_id = closed.tenant_id AND p.job_id = closed.id
            ), audited AS (
                INSERT INTO audit_log (tenant_id, id, actor, action, resource, detail)
                SELECT tenant_id, gen_random_uuid(), 'system:close-expired', 'job_closed',

@@ -35,6 +35,7 @@ pub use model::{
     Job, JobLocation, JobSummary, Person, Salary, StatusChange, TeamMember, WriteOutcome,
 };
 pub use overview::jobs_overview;
+pub(crate) use read::word;
 pub use read::{find_job, find_job_for_update};
 pub use slug::search_terms;
 pub use status::change_status;

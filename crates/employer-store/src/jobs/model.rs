@@ -180,6 +180,8 @@ pub enum WriteOutcome<T> {
         /// The step that was asked for, as a verb.
         action: &'static str,
     },
+    /// People have applied for it, so it cannot go away.
+    HasApplications,
     /// It would be published, or stay so, without what that takes.
     Unpublishable(Vec<PublishBlocker>),
 }

@@ -172,7 +172,7 @@ impl TryFrom<JobRow> for Job {
 }
 
 /// Reads a word of a vocabulary back from its column.
-pub(super) fn word<T: FromStr<Err = UnknownWord>>(text: &str) -> Result<T, StoreError> {
+pub(crate) fn word<T: FromStr<Err = UnknownWord>>(text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|error: UnknownWord| StoreError::inconsistent(error.vocabulary))
 }
 

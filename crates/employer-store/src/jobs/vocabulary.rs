@@ -1,10 +1,9 @@
 //! The closed vocabularies of jobs, each with the text that rows, JSON and filters share.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::words::vocabulary;
 
 /// The text is none of the words of a vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,53 +13,6 @@ pub struct UnknownWord {
     pub vocabulary: &'static str,
     /// The words that there are.
     pub words: &'static [&'static str],
-}
-
-macro_rules! vocabulary {
-    // `tt` and not `literal`: derive macros get the latter in an invisible group, which utoipa
-    // does not look into, and would document the variants' names as the words.
-    ($(#[$doc:meta])* $name:ident ($called:literal) {
-        $($(#[$variant_doc:meta])* $variant:ident = $word:tt,)+
-    }) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-        )]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
-        }
-
-        impl $name {
-            /// Every member.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-            /// Every member's word, in the same order.
-            pub const WORDS: &'static [&'static str] = &[$($word,)+];
-
-            /// The stable word in rows, JSON and filters.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownWord { vocabulary: $called, words: Self::WORDS }),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(self.as_str())
-            }
-        }
-    };
 }
 
 vocabulary! {

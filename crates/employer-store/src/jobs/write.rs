@@ -2,7 +2,7 @@
 //! same transaction.
 
 use serde_json::{Value, json};
-use tenancy::{EventKind, JobChange, JobId, JobView};
+use tenancy::{EventKind, JobChange, JobId, JobState, JobView};
 use time::OffsetDateTime;
 
 use super::description::description_html;
@@ -16,6 +16,7 @@ use super::vocabulary::JobStatus;
 use crate::audit;
 use crate::error::StoreError;
 use crate::outbox::CHANGE;
+use crate::public_board::reflect;
 use crate::tenant_db::TenantTx;
 
 /// Makes a draft.
@@ -132,6 +133,18 @@ pub async fn delete_draft(
         return Ok(WriteOutcome::TransitionRefused { from: summary.status, action: "delete" });
     }
     let tenant = tx.tenant();
+    // A job that was published once may be a draft again.
+    let has_applications = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM applications WHERE tenant_id = $1 AND job_id = $2)
+               AS "has!""#,
+        tenant,
+        id.as_uuid(),
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    if has_applications {
+        return Ok(WriteOutcome::HasApplications);
+    }
     sqlx::query!("DELETE FROM jobs WHERE tenant_id = $1 AND id = $2", tenant, id.as_uuid())
         .execute(tx.connection())
         .await?;
@@ -173,7 +186,7 @@ pub(super) struct Told {
     pub(super) id: JobId,
 }
 
-/// The event and the audit row of a change.
+/// The event and the audit row of a change, and what everybody sees of the job after it.
 pub(super) async fn tell(
     tx: &mut TenantTx,
     Told { kind, action, id }: Told,
@@ -181,6 +194,11 @@ pub(super) async fn tell(
     change: JobChange,
     detail: Value,
 ) -> Result<(), StoreError> {
+    // What was not published and is not has nothing to show to everybody.
+    let is_published = change.after == Some(JobState::Published);
+    if is_published || change.before == Some(JobState::Published) {
+        reflect(tx, id, is_published).await?;
+    }
     let inconsistent = || StoreError::inconsistent("change of a job");
     let change = serde_json::to_value(change).map_err(|_| inconsistent())?;
     payload.as_object_mut().ok_or_else(inconsistent)?.insert(CHANGE.to_owned(), change);

@@ -1,6 +1,8 @@
 //! The store against a real PostgreSQL, which `cargo xtask test` starts.
 
 #[cfg(test)]
+mod applications;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod expiry;
@@ -20,6 +22,8 @@ mod outbox;
 mod paging;
 #[cfg(test)]
 mod plans;
+#[cfg(test)]
+mod public_board;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

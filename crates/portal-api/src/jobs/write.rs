@@ -178,6 +178,10 @@ pub(super) fn done<T>(outcome: WriteOutcome<T>) -> Result<T, ApiError> {
             let detail = format!("Cannot {action} a job that is {from}.");
             Err(ApiError::new(ErrorCode::TransitionRefused, detail))
         }
+        WriteOutcome::HasApplications => Err(ApiError::new(
+            ErrorCode::TransitionRefused,
+            "People have applied for this job: archive it instead.",
+        )),
         WriteOutcome::Unpublishable(blockers) => Err(not_publishable(&blockers)),
     }
 }

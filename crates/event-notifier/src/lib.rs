@@ -25,6 +25,15 @@
 //! # }
 //! ```
 
+mod hub;
+mod lane;
 mod relay;
+mod stream;
 
+pub use hub::{
+    Concern, Figures, Head, Hub, HubFigures, HubSettings, InvalidSubject, LiveStream, Page,
+    Refused, Resume, Sight, Snapshot, Standing, Subject, Truth, TruthUnavailable, Viewer,
+};
+pub use lane::{Lane, Message, Nowhere, Publisher, UnreadableMessage};
 pub use relay::{EventHandler, HandlerError, Relay, RelayHandle, RelaySettings, RelayStatistics};
+pub use stream::{Cursor, InvalidCursor, Notice, Why, WhyReset};

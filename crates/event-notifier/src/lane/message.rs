@@ -1,0 +1,101 @@
+//! What instances tell each other: ids and numbers, never anything about a person.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tenancy::{TenantId, UserId};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::stream::Notice;
+
+/// The version of the form.
+const VERSION: u8 = 1;
+
+/// The message is in a form that this version does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message that cannot be read")]
+pub struct UnreadableMessage;
+
+/// One event that was committed and fanned out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    v: u8,
+    /// Where.
+    pub tenant: TenantId,
+    /// Which.
+    #[serde(rename = "event_id")]
+    pub event: Uuid,
+    /// What kind of notification it is, or `feed.changed`.
+    pub kind: String,
+    /// The job that it is about.
+    pub job: Option<Uuid>,
+    /// The application that it is about.
+    pub application: Option<Uuid>,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub occurred_at: OffsetDateTime,
+    /// Whoever did it.
+    pub actor: Option<Uuid>,
+    /// Who is told of it, each with the number that it has for them.
+    pub recipients: Vec<(UserId, i64)>,
+}
+
+impl Message {
+    /// A message in the form of this version.
+    pub fn new(tenant: TenantId, notice: Notice, recipients: Vec<(UserId, i64)>) -> Self {
+        let Notice { event, kind, job, application, actor, occurred_at } = notice;
+        Self { v: VERSION, tenant, event, kind, job, application, occurred_at, actor, recipients }
+    }
+
+    /// The same for some of its recipients.
+    pub(super) fn for_these(self, recipients: &[(UserId, i64)]) -> Self {
+        Self { recipients: recipients.to_vec(), ..self }
+    }
+
+    pub(crate) fn notice(&self) -> Notice {
+        Notice {
+            event: self.event,
+            kind: self.kind.clone(),
+            job: self.job,
+            application: self.application,
+            actor: self.actor,
+            occurred_at: self.occurred_at,
+        }
+    }
+
+    pub(super) fn encode(&self) -> Option<Bytes> {
+        serde_json::to_vec(self).ok().map(Bytes::from)
+    }
+
+    pub(super) fn decode(payload: &[u8]) -> Result<Self, UnreadableMessage> {
+        let message: Self = serde_json::from_slice(payload).map_err(|_| UnreadableMessage)?;
+        if message.v == VERSION { Ok(message) } else { Err(UnreadableMessage) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn it_is_read_as_it_is_written_and_by_its_own_version_alone() {
+        let notice = Notice {
+            event: Uuid::from_u128(1),
+            kind: "mention".to_owned(),
+            job: None,
+            application: Some(Uuid::from_u128(3)),
+            actor: Some(Uuid::from_u128(4)),
+            occurred_at: datetime!(2026-11-22 10:00:00.25 UTC),
+        };
+        let tenant = TenantId::from_uuid(Uuid::from_u128(2));
+        let recipients = vec![(UserId::from_uuid(Uuid::from_u128(5)), 7)];
+        let message = Message::new(tenant, notice, recipients);
+        let bytes = message.encode().unwrap();
+        assert_eq!(Message::decode(&bytes), Ok(message.clone()));
+        let other = Message { v: 2, ..message }.encode().unwrap();
+        assert_eq!(Message::decode(&other), Err(UnreadableMessage));
+        assert_eq!(Message::decode(b"tick"), Err(UnreadableMessage));
+    }
+}

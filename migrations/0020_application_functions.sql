@@ -44,7 +44,8 @@ CREATE FUNCTION submit_application(
 )
 RETURNS TABLE (
     outcome text, reference uuid, keeps_file boolean, tenant uuid, org text, event_kind text,
-    application uuid, event_payload jsonb, outbox_id bigint, written_at timestamptz
+    application uuid, event_payload jsonb, outbox_id bigint,
+    event_id uuid, written_at timestamptz
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER ROWS 1
 SET search_path = pg_catalog, public, pg_temp
@@ -190,7 +191,7 @@ BEGIN
             'to', CASE outcome WHEN 'submitted' THEN 'applied' END);
         INSERT INTO outbox AS o (tenant_id, kind, subject, payload)
         VALUES (the_tenant, event_kind, the_application, event_payload)
-        RETURNING o.id, o.at INTO outbox_id, written_at;
+        RETURNING o.id, o.event_id, o.at INTO outbox_id, event_id, written_at;
 
         reference := new_submission;
         application := the_application;

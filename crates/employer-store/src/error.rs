@@ -41,6 +41,30 @@ impl StoreError {
         matches!(self, Self::Unavailable(_) | Self::Away)
     }
 
+    /// What kind of failure it was, in a word that quotes nothing: the server's code where it gave
+    /// one.
+    pub fn class(&self) -> String {
+        match self {
+            Self::Sql(sqlx::Error::Database(error))
+            | Self::Unavailable(sqlx::Error::Database(error)) => {
+                error.code().map_or_else(|| "sql".to_owned(), |code| format!("sql {code}"))
+            }
+            Self::Sql(_) => "sql".to_owned(),
+            Self::Unavailable(_) | Self::Away => "unavailable".to_owned(),
+            Self::Inconsistent { .. } => "inconsistent".to_owned(),
+            Self::Role(_) | Self::Schema(_) | Self::Migration(_) | Self::Address => {
+                "setup".to_owned()
+            }
+        }
+    }
+
+    /// Whether trying the same again at once may well succeed: two transactions got in each other's
+    /// way.
+    pub fn is_collision(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| matches!(&*code, "40001" | "40P01")))
+    }
+
     pub(crate) fn inconsistent(what: impl Into<Cow<'static, str>>) -> Self {
         Self::Inconsistent { what: what.into() }
     }

@@ -36,6 +36,7 @@ pub mod applications;
 pub mod audit;
 mod database;
 mod error;
+pub mod feed;
 pub mod files;
 pub mod idempotency;
 pub mod identity;

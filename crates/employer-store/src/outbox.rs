@@ -1,11 +1,15 @@
-//! Events that left with a committed transaction and are not yet told to everybody.
+//! Events that left with a committed transaction, and what is still to be done about them.
+//!
+//! A row goes through two lanes. In the first, access is changed and cached answers are dropped: by
+//! the request that caused it, and by a [`claim`] of what that left undone. In the second, people
+//! are told ([`crate::feed::fan_out`]). Whichever is through last deletes the row.
 
 use std::time::Duration;
 
 use serde::Deserialize as _;
 use serde_json::Value;
-use sqlx::{Postgres, Transaction};
-use tenancy::{Change, EventKind, JobChange, OrgId, TenantId};
+use sqlx::{PgConnection, Postgres, Transaction};
+use tenancy::{Change, EventKind, JobChange, OrgId, TenantId, UserId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -20,6 +24,8 @@ pub(crate) const CHANGE: &str = "change";
 pub struct OutboxEvent {
     /// Grows in the order of writing; of commits only nearly so.
     pub id: i64,
+    /// Names the event for good: in inboxes, the log of events and messages.
+    pub event_id: Uuid,
     /// Where it happened.
     pub tenant: TenantId,
     /// The tenant's organization, as cache keys print it.
@@ -28,6 +34,8 @@ pub struct OutboxEvent {
     pub kind: EventKind,
     /// What it happened to, where that is one thing.
     pub subject: Option<Uuid>,
+    /// The person who did it, where there is one.
+    pub actor: Option<UserId>,
     /// What else there is to say.
     pub payload: Value,
     /// When it was written.
@@ -56,32 +64,31 @@ impl Claim {
         &self.events
     }
 
-    /// Deletes the events: everybody has been told. Dropping the claim instead leaves them for the
-    /// next one.
+    /// The events have been acted on. Dropping the claim instead leaves them for the next one.
     pub async fn finish(self) -> Result<(), StoreError> {
         let ids: Vec<i64> = self.events.iter().map(|event| event.id).collect();
         self.finish_these(&ids).await
     }
 
-    /// Deletes these of the events, and leaves the others for the next claim.
+    /// These of the events have been acted on; the others are left for the next claim.
     pub async fn finish_these(mut self, ids: &[i64]) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM outbox WHERE id = ANY($1)", ids)
-            .execute(&mut *self.transaction)
-            .await?;
+        acted_on(&mut self.transaction, ids).await?;
         Ok(self.transaction.commit().await?)
     }
 }
 
-/// Takes up to `limit` events that are at least `min_age` old and that nobody else holds. Kinds
-/// that this version does not know are left to one that does.
+/// Takes up to `limit` events that are at least `min_age` old, that nobody has acted on and nobody
+/// else holds. Kinds that this version does not know are left to one that does.
 pub async fn claim(db: &WorkerDb, limit: i64, min_age: Duration) -> Result<Claim, StoreError> {
     let known: Vec<String> = EventKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect();
     let mut transaction = db.pool().begin_with("BEGIN").await?;
     let rows = sqlx::query!(
-        r#"SELECT o.tenant_id, t.org_id, o.id, o.kind, o.subject, o.payload, o.at
+        r#"SELECT o.tenant_id, t.org_id, o.id, o.event_id, o.kind, o.subject, o.actor,
+                  o.payload, o.at
            FROM outbox o
            JOIN tenants t ON t.id = o.tenant_id
-           WHERE o.kind = ANY($1) AND o.at <= clock_timestamp() - make_interval(secs => $2)
+           WHERE NOT o.acted AND o.kind = ANY($1)
+             AND o.at <= clock_timestamp() - make_interval(secs => $2)
            ORDER BY o.id
            LIMIT $3
            FOR UPDATE OF o SKIP LOCKED"#,
@@ -96,10 +103,12 @@ pub async fn claim(db: &WorkerDb, limit: i64, min_age: Duration) -> Result<Claim
         .map(|row| {
             Ok(OutboxEvent {
                 id: row.id,
+                event_id: row.event_id,
                 tenant: TenantId::from_uuid(row.tenant_id),
                 org: read_org(&row.org_id)?,
                 kind: row.kind.parse().map_err(|_| StoreError::inconsistent("kind of event"))?,
                 subject: row.subject,
+                actor: row.actor.map(UserId::from_uuid),
                 payload: row.payload,
                 at: row.at,
             })
@@ -108,29 +117,59 @@ pub async fn claim(db: &WorkerDb, limit: i64, min_age: Duration) -> Result<Claim
     Ok(Claim { transaction, events })
 }
 
-/// Deletes events that have been told already, but for those that a claim holds. Returns how many
-/// were deleted.
-pub async fn acknowledge(db: &WorkerDb, ids: &[i64]) -> Result<u64, StoreError> {
-    let deleted = sqlx::query!(
-        "DELETE FROM outbox o
-         USING (SELECT tenant_id, id FROM outbox WHERE id = ANY($1) FOR UPDATE SKIP LOCKED) free
-         WHERE o.tenant_id = free.tenant_id AND o.id = free.id",
-        ids,
-    )
-    .execute(db.pool())
-    .await?;
-    Ok(deleted.rows_affected())
+/// These events have been acted on by the request that caused them. Returns which of them that is
+/// written of now: one that another worker holds at the moment is not, and may be said again.
+pub async fn acknowledge(db: &WorkerDb, ids: &[i64]) -> Result<Vec<i64>, StoreError> {
+    let mut connection = db.pool().acquire().await?;
+    acted_on(&mut connection, ids).await
 }
 
-/// How long the oldest event has been waiting; none where nothing waits.
-pub async fn oldest_age(db: &WorkerDb) -> Result<Option<Duration>, StoreError> {
-    let seconds = sqlx::query_scalar!(
-        r#"SELECT extract(epoch FROM clock_timestamp() - at)::float8 AS "seconds!"
-           FROM outbox ORDER BY id LIMIT 1"#
+/// Deletes of these rows those that people have been told of, and marks the others.
+async fn acted_on(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<i64>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"WITH free AS MATERIALIZED (
+               SELECT tenant_id, id, fanned_out FROM outbox
+               WHERE id = ANY($1) AND NOT acted
+               FOR UPDATE SKIP LOCKED
+           ), deleted AS (
+               DELETE FROM outbox o USING free
+               WHERE o.tenant_id = free.tenant_id AND o.id = free.id AND free.fanned_out
+           ), marked AS (
+               UPDATE outbox o SET acted = true FROM free
+               WHERE o.tenant_id = free.tenant_id AND o.id = free.id AND NOT free.fanned_out
+           )
+           SELECT id FROM free"#,
+        ids,
     )
-    .fetch_optional(db.pool())
+    .fetch_all(connection)
+    .await?)
+}
+
+/// How the outbox is at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How long the oldest event has been waiting to be acted on; none where none waits.
+    pub to_act: Option<Duration>,
+    /// The same of being told to people. What is parked does not count.
+    pub to_tell: Option<Duration>,
+    /// How many events have been given up.
+    pub parked: u64,
+}
+
+/// What waits in the outbox.
+pub async fn waiting(db: &WorkerDb) -> Result<Waiting, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT (SELECT extract(epoch FROM clock_timestamp() - at)::float8 FROM outbox
+                   WHERE NOT acted ORDER BY id LIMIT 1) AS to_act,
+                  (SELECT extract(epoch FROM clock_timestamp() - at)::float8 FROM outbox
+                   WHERE NOT fanned_out AND parked_at IS NULL ORDER BY id LIMIT 1) AS to_tell,
+                  (SELECT count(*) FROM outbox WHERE parked_at IS NOT NULL) AS "parked!""#
+    )
+    .fetch_one(db.pool())
     .await?;
-    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+    let age = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let (to_act, to_tell) = (row.to_act.map(age), row.to_tell.map(age));
+    Ok(Waiting { to_act, to_tell, parked: u64::try_from(row.parked).unwrap_or_default() })
 }
 
 pub(crate) fn read_org(text: &str) -> Result<OrgId, StoreError> {

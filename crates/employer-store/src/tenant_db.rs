@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
-use tenancy::{Actor, EventKind, TenantScope};
+use tenancy::{Actor, EventKind, TenantScope, UserId};
 use uuid::Uuid;
 
 use crate::audit::RequestOrigin;
@@ -167,22 +167,27 @@ impl TenantTx {
         subject: Option<Uuid>,
         payload: serde_json::Value,
     ) -> Result<(), StoreError> {
+        let (event_id, actor) = (Uuid::now_v7(), self.actor.user());
         let row = sqlx::query!(
-            "INSERT INTO outbox (tenant_id, kind, subject, payload)
-             VALUES ($1, $2, $3, $4) RETURNING id, at",
+            "INSERT INTO outbox (tenant_id, kind, subject, payload, event_id, actor)
+             VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, at",
             self.tenant(),
             kind.as_str(),
             subject,
             payload,
+            event_id,
+            actor.map(UserId::as_uuid),
         )
         .fetch_one(&mut *self.inner)
         .await?;
         self.events.push(OutboxEvent {
             id: row.id,
+            event_id,
             tenant: self.scope.tenant(),
             org: self.scope.org().clone(),
             kind,
             subject,
+            actor,
             payload,
             at: row.at,
         });

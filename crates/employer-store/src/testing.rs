@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tenancy::{Actor, Evidence, OrgId, Role, TenantId, TenantScope, UserId};
+use tenancy::{Actor, EventKind, Evidence, OrgId, Role, TenantId, TenantScope, UserId};
 use url::Url;
 use uuid::Uuid;
 
@@ -288,4 +288,14 @@ pub async fn create_tenant(
 /// The connection under a tenant's transaction, for statements that only tests make.
 pub fn connection(tx: &mut TenantTx) -> &mut PgConnection {
     tx.connection()
+}
+
+/// Writes an event of any kind, as the functions do that write one with its cause.
+pub async fn emit(
+    tx: &mut TenantTx,
+    kind: EventKind,
+    subject: Option<Uuid>,
+    payload: serde_json::Value,
+) -> Result<(), StoreError> {
+    tx.emit(kind, subject, payload).await
 }

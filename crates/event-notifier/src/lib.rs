@@ -1,14 +1,17 @@
 //! From the outbox to whoever must hear of it.
 //!
-//! Truth is in Postgres: the transaction that causes an event writes it as an outbox row. The
-//! request that caused it acts on it at once and says so ([`RelayHandle::handled`]); whatever a
-//! crash or an outage left undone, the [`Relay`] repeats. The binary wires the two together; the
-//! HTTP surface holds a [`RelayHandle`].
+//! Truth is in Postgres: the transaction that causes an event writes it as an outbox row, which goes
+//! through two lanes. What it changes is acted on by the request that caused it, at once, which then
+//! says so ([`RelayHandle::handled`]); whatever a crash or an outage left undone, the [`Relay`]
+//! repeats. Whom it concerns is told by [`FanOut`]: inboxes, log and figures in one statement, and
+//! after it whoever shows them live ([`Listener`]). The binary wires them together; the HTTP surface
+//! holds a [`RelayHandle`].
 //!
 //! Invariants:
-//! - An event's row is deleted only after a handler has finished with it: at least once, in no
-//!   promised order. Handlers must bear repetition.
+//! - An event's row is deleted only after both lanes have finished with it. It is acted on at least
+//!   once, in no promised order, so handlers must bear repetition; it is told exactly once.
 //! - Several relays may run beside each other; a row is in one hand at a time.
+//! - An event that cannot be told is given up after some attempts, and keeps no other waiting.
 //! - Losing all of Redis, or this process, loses no event.
 //!
 //! ```no_run
@@ -25,11 +28,13 @@
 //! # }
 //! ```
 
+mod fan_out;
 mod hub;
 mod lane;
 mod relay;
 mod stream;
 
+pub use fan_out::{FanOut, FanOutSettings, FanOutStatistics, Listener};
 pub use hub::{
     Concern, Figures, Head, Hub, HubFigures, HubSettings, InvalidSubject, LiveStream, Page,
     Refused, Resume, Sight, Snapshot, Standing, Subject, Truth, TruthUnavailable, Viewer,

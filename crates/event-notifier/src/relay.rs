@@ -1,4 +1,4 @@
-//! The relay: claims outbox rows, hands them to the handler, deletes them.
+//! The first lane of the outbox: what an event changes is acted on, and said to be.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use employer_store::{OutboxEvent, StoreError, WorkerDb, outbox};
-use tokio::sync::mpsc;
+use employer_store::outbox::{self, Waiting};
+use employer_store::{OutboxEvent, StoreError, WorkerDb};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ const ACKNOWLEDGEMENT_QUEUE: usize = 1_024;
 /// Longest pause between two attempts while the database or a handler fails.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// Pause between two questions how long the oldest event has been waiting.
+/// Pause between two questions what waits, and for how long.
 const AGE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is to be done about an event.
@@ -66,7 +67,7 @@ pub struct RelayStatistics {
     repeated: AtomicU64,
     acknowledged: AtomicU64,
     failures: AtomicU64,
-    oldest_age: Mutex<Option<Duration>>,
+    waiting: Mutex<Option<Waiting>>,
 }
 
 impl RelayStatistics {
@@ -85,25 +86,41 @@ impl RelayStatistics {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// How long the oldest event had been waiting a few seconds ago, zero where none was; `None`
-    /// while the database does not tell.
+    /// How long the oldest event had been waiting a few seconds ago, in whichever lane, zero where
+    /// none was; `None` while the database does not tell.
     pub fn oldest_age(&self) -> Option<Duration> {
-        *self.oldest_age.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting().map(|now| now.to_act.max(now.to_tell).unwrap_or_default())
     }
 
-    fn saw_oldest_age(&self, age: Option<Duration>) {
-        *self.oldest_age.lock().unwrap_or_else(PoisonError::into_inner) = age;
+    /// What waited in the outbox a few seconds ago; `None` while the database does not tell.
+    pub fn waiting(&self) -> Option<Waiting> {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saw_waiting(&self, waiting: Option<Waiting>) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
     }
 }
 
-/// Tells the relay what is done already.
+/// Tells the relay what was committed, and what is done already.
 #[derive(Clone, Debug)]
 pub struct RelayHandle {
     acknowledgements: mpsc::Sender<i64>,
+    commits: Arc<Notify>,
     statistics: Arc<RelayStatistics>,
 }
 
 impl RelayHandle {
+    /// Says that events have been committed: people are told at once.
+    pub fn committed(&self) {
+        self.commits.notify_one();
+    }
+
+    /// What wakes the lane that tells people.
+    pub(crate) fn commits(&self) -> Arc<Notify> {
+        Arc::clone(&self.commits)
+    }
+
     /// Says that these events have been acted on; their rows are deleted soon. Never waits.
     pub fn handled(&self, ids: &[i64]) {
         for id in ids {
@@ -126,6 +143,8 @@ pub struct Relay {
     handler: Arc<dyn EventHandler>,
     settings: RelaySettings,
     acknowledgements: mpsc::Receiver<i64>,
+    /// Said to be done while the other lane held them; they are said once more.
+    held: Vec<i64>,
     statistics: Arc<RelayStatistics>,
 }
 
@@ -140,8 +159,13 @@ impl Relay {
     ) -> RelayHandle {
         let (sender, acknowledgements) = mpsc::channel(ACKNOWLEDGEMENT_QUEUE);
         let statistics = Arc::new(RelayStatistics::default());
-        let handle = RelayHandle { acknowledgements: sender, statistics: Arc::clone(&statistics) };
-        let relay = Self { db, handler, settings, acknowledgements, statistics };
+        let handle = RelayHandle {
+            acknowledgements: sender,
+            commits: Arc::default(),
+            statistics: Arc::clone(&statistics),
+        };
+        let held = Vec::new();
+        let relay = Self { db, handler, settings, acknowledgements, held, statistics };
         tasks.spawn(relay.run_until_stopped(stop));
         handle
     }
@@ -170,7 +194,7 @@ impl Relay {
                 }
             }
             if Instant::now() >= next_age {
-                self.look_at_oldest().await;
+                self.look_at_outbox().await;
                 next_age = Instant::now() + AGE_INTERVAL;
             }
         }
@@ -194,22 +218,25 @@ impl Relay {
     }
 
     /// Asked whether or not the turn went well: what cannot be acted on grows old.
-    async fn look_at_oldest(&self) {
-        let asked = timeout(self.settings.deadline, outbox::oldest_age(&self.db)).await;
-        let age = asked.ok().and_then(Result::ok).map(Option::unwrap_or_default);
-        self.statistics.saw_oldest_age(age);
+    async fn look_at_outbox(&self) {
+        let asked = timeout(self.settings.deadline, outbox::waiting(&self.db)).await;
+        self.statistics.saw_waiting(asked.ok().and_then(Result::ok));
     }
 
     async fn acknowledge(&mut self) -> Result<(), StoreError> {
-        let mut ids = Vec::new();
+        let again = self.held.len();
+        let mut ids = std::mem::take(&mut self.held);
         while let Ok(id) = self.acknowledgements.try_recv() {
             ids.push(id);
         }
         if ids.is_empty() {
             return Ok(());
         }
-        let deleted = outbox::acknowledge(&self.db, &ids).await?;
-        self.statistics.acknowledged.fetch_add(deleted, Ordering::Relaxed);
+        let written = outbox::acknowledge(&self.db, &ids).await?;
+        self.held = ids.split_off(again);
+        self.held.retain(|id| !written.contains(id));
+        let written = u64::try_from(written.len()).unwrap_or_default();
+        self.statistics.acknowledged.fetch_add(written, Ordering::Relaxed);
         Ok(())
     }
 

@@ -95,7 +95,7 @@ impl Running {
 
     async fn is_told(&self) {
         let all_told = async {
-            while outbox::oldest_age(&self.worker).await.unwrap().is_some() {
+            while outbox::waiting(&self.worker).await.unwrap().to_act.is_some() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -199,7 +199,7 @@ async fn a_relay_that_ends_writes_down_what_it_was_told_last() {
     let running = Running::start("ending", First::Succeeds, settings).await;
     running.relay.handled(&[running.event]);
     running.stops().await;
-    assert_eq!(outbox::oldest_age(&running.worker).await.unwrap(), None);
+    assert_eq!(outbox::waiting(&running.worker).await.unwrap().to_act, None);
     assert_eq!(running.calls(), 0);
 }
 

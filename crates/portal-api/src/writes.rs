@@ -67,6 +67,9 @@ impl Writes {
 
     /// Acts on the events of a committed write. What fails is left to the relay: the write stands.
     pub async fn finish(&self, scope: &TenantScope, events: Vec<OutboxEvent>) {
+        if !events.is_empty() {
+            self.relay.committed();
+        }
         let mut handled = Vec::with_capacity(events.len());
         for event in &events {
             let outcome = act(&self.access, &self.cache, scope, event).await;

@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod invalidator;
+mod lanes;
 mod ledger;
 mod provider;
 mod settings;

@@ -7,7 +7,6 @@ use actix_web::cookie::Key;
 use actix_web::web::Data;
 use employer_store::operator::OpsDb;
 use employer_store::{TenantDb, WorkerDb};
-use event_notifier::{Relay, RelaySettings};
 use portal_api::access::AccessChanges;
 use portal_api::auth::management::{ManagementClient, ManagementSettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
@@ -29,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commands::CommandError;
-use crate::invalidator::Invalidator;
+use crate::lanes;
 use crate::ledger::StoredLedger;
 use crate::provider::{self, Connection};
 use crate::settings::{RedisSettings, Settings, Tuning};
@@ -79,13 +78,8 @@ pub(crate) async fn build(
     let copies = join(&provider, &cache, &settings.tuning)?;
     let callers = Callers::new(Duration::from_millis(settings.tuning.session.lease_ms));
     let access = AccessChanges::new(copies.clone(), callers.clone(), db.clone());
-    let relay = Relay::spawn(
-        worker_db.clone(),
-        Arc::new(Invalidator { access: access.clone(), cache: cache.clone() }),
-        relay_settings(&settings.tuning),
-        stop.clone(),
-        tasks,
-    );
+    let acting = (access.clone(), cache.clone());
+    let (relay, fan_out) = lanes::start(&settings.tuning, &worker_db, acting, stop, tasks);
     let expiry = job_expiry(settings, &worker_db, &clock);
     tasks.spawn(expiry.run_until_stopped(stop.clone()));
     let backend = Backend {
@@ -101,6 +95,7 @@ pub(crate) async fn build(
         cache: cache.clone(),
         access: copies.clone(),
         writes: writes.clone(),
+        fan_out,
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),
@@ -413,14 +408,5 @@ fn rates(tuning: &Tuning) -> Rates {
         cache_writes_per_minute: limits.cache_writes_per_minute,
         sync_interval: Duration::from_millis(limits.sync_interval_ms),
         tracked_max: limits.tracked_max,
-    }
-}
-
-fn relay_settings(tuning: &Tuning) -> RelaySettings {
-    RelaySettings {
-        interval: Duration::from_millis(tuning.relay.interval_ms),
-        min_age: Duration::from_millis(tuning.relay.min_age_ms),
-        batch: tuning.relay.batch,
-        ..RelaySettings::default()
     }
 }

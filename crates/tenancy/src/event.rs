@@ -61,6 +61,24 @@ event_kinds! {
     TenantSuspended = "tenant.suspended",
     /// The suspension of the tenant ended.
     TenantResumed = "tenant.resumed",
+    /// Members were named in something that was written about an application.
+    MentionCreated = "mention.created",
+    /// A published job is near its last day.
+    JobExpiring = "job.expiring",
+    /// An export that somebody asked for can be fetched.
+    ExportReady = "export.ready",
+    /// Somebody dropped a part of the tenant's cached answers.
+    CacheInvalidated = "cache.invalidated",
+    /// A member read or put away notifications: their other devices show another count.
+    FeedChanged = "feed.changed",
+}
+
+impl EventKind {
+    /// Whether it is kept for good, to count figures from. What is left out says nothing about the
+    /// tenant's work.
+    pub const fn is_kept(self) -> bool {
+        !matches!(self, Self::SessionsRevoked | Self::ApiKeyRevoked | Self::FeedChanged)
+    }
 }
 
 /// The text names no event that this version knows.

@@ -29,11 +29,15 @@ pub enum Permission {
     TeamManage,
     /// List, make and revoke API keys of the tenant.
     ApiKeysManage,
+    /// Read applications and who applied, and be told of them.
+    ApplicationsRead,
+    /// Read and put away one's own notifications, and say what one wants to hear of.
+    NotificationsManage,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::SessionRead,
         Self::JobsRead,
         Self::JobsWrite,
@@ -46,6 +50,8 @@ impl Permission {
         Self::TeamRead,
         Self::TeamManage,
         Self::ApiKeysManage,
+        Self::ApplicationsRead,
+        Self::NotificationsManage,
     ];
 
     /// The stable name, as API-key scopes and error details write it.
@@ -63,6 +69,8 @@ impl Permission {
             Self::TeamRead => "team:read",
             Self::TeamManage => "team:manage",
             Self::ApiKeysManage => "api_keys:manage",
+            Self::ApplicationsRead => "applications:read",
+            Self::NotificationsManage => "notifications:manage",
         }
     }
 
@@ -109,6 +117,8 @@ impl Role {
             Permission::TeamRead => [All, All, All, All, All],
             Permission::TeamManage => [All, All, None, None, None],
             Permission::ApiKeysManage => [All, All, None, None, None],
+            Permission::ApplicationsRead => [All, All, All, Assigned, None],
+            Permission::NotificationsManage => [All, All, All, All, All],
         };
         let [owner, admin, recruiter, hiring_manager, viewer] = row;
         match self {
@@ -157,6 +167,7 @@ mod tests {
             Permission::CacheWrite,
             Permission::TeamManage,
             Permission::ApiKeysManage,
+            Permission::ApplicationsRead,
         ] {
             assert_eq!(Role::Viewer.grant(permission), Grant::None, "{}", permission.as_str());
         }

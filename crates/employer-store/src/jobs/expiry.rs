@@ -47,9 +47,10 @@ pub async fn close_expired(
                           'reason', 'expired', 'change', jsonb_build_object(
                               'before', 'published', 'after', 'closed', 'fields', '[]'::jsonb))
                FROM closed
-               RETURNING tenant_id, id, subject, payload, at
+               RETURNING tenant_id, id, event_id, subject, payload, at
            )
-           SELECT told.tenant_id, t.org_id, told.id, told.subject, told.payload, told.at
+           SELECT told.tenant_id, t.org_id, told.id, told.event_id, told.subject, told.payload,
+                  told.at
            FROM told JOIN tenants t ON t.id = told.tenant_id
            ORDER BY told.id"#,
         now,
@@ -62,10 +63,12 @@ pub async fn close_expired(
         .map(|row| {
             Ok(OutboxEvent {
                 id: row.id,
+                event_id: row.event_id,
                 tenant: TenantId::from_uuid(row.tenant_id),
                 org: read_org(&row.org_id)?,
                 kind: EventKind::JobStatusChanged,
                 subject: row.subject,
+                actor: None,
                 payload: row.payload,
                 at: row.at,
             })

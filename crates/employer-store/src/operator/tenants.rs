@@ -118,12 +118,14 @@ pub async fn change_status(
         .await?;
         return Ok(if is_there { StatusChange::Unchanged } else { StatusChange::NotFound });
     };
-    let payload = json!({});
+    let (event_id, payload) = (Uuid::now_v7(), json!({}));
     let row = sqlx::query!(
-        "INSERT INTO outbox (tenant_id, kind, payload) VALUES ($1, $2, $3) RETURNING id, at",
+        "INSERT INTO outbox (tenant_id, kind, payload, event_id) VALUES ($1, $2, $3, $4)
+         RETURNING id, at",
         tenant.as_uuid(),
         kind.as_str(),
         payload,
+        event_id,
     )
     .fetch_one(&mut *transaction)
     .await?;
@@ -133,6 +135,7 @@ pub async fn change_status(
     transaction.commit().await?;
     let org = read_org(&org)?;
     let (id, at) = (row.id, row.at);
-    let event = OutboxEvent { id, tenant, org, kind, subject: None, payload, at };
+    let (subject, actor) = (None, None);
+    let event = OutboxEvent { id, event_id, tenant, org, kind, subject, actor, payload, at };
     Ok(StatusChange::Changed { event, audit_id })
 }

@@ -128,7 +128,8 @@ impl PublicDb {
         let row = within_deadline(
             sqlx::query!(
                 r#"SELECT outcome AS "outcome!", reference, keeps_file AS "keeps_file!", tenant,
-                          org, event_kind, application, event_payload, outbox_id, written_at
+                          org, event_kind, application, event_payload, outbox_id, event_id,
+                          written_at
                    FROM submit_application($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
                 board,
                 job,
@@ -154,10 +155,12 @@ impl PublicDb {
                     keeps_file: row.keeps_file,
                     event: OutboxEvent {
                         id: row.outbox_id.ok_or_else(missing)?,
+                        event_id: row.event_id.ok_or_else(missing)?,
                         tenant: TenantId::from_uuid(row.tenant.ok_or_else(missing)?),
                         org: read_org(&row.org.ok_or_else(missing)?)?,
                         kind: kind.parse().map_err(|_| missing())?,
                         subject: Some(application),
+                        actor: None,
                         payload: row.event_payload.ok_or_else(missing)?,
                         at: row.written_at.ok_or_else(missing)?,
                     },

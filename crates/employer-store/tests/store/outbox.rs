@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use employer_store::outbox::{self, Claim};
+use employer_store::feed;
+use employer_store::outbox::{self, Claim, Waiting};
 use employer_store::testing::TestTenant;
 use employer_store::{OutboxEvent, jobs};
 use tenancy::{EventKind, TenantId};
 
+use crate::feed::SETTINGS;
 use crate::support::{Store, a_job};
 
 /// Earlier runs may have left events behind: only the tenant's own count.
@@ -86,13 +88,13 @@ async fn a_dropped_claim_is_claimed_again_and_an_acknowledged_event_is_not() {
     let held = claim_all(&store).await;
     assert_eq!(of(&tenant, held.events()), ids);
     let acknowledged = outbox::acknowledge(&store.worker, &ids).await.unwrap();
-    assert_eq!(acknowledged, 0, "a held event is its holder's");
+    assert_eq!(acknowledged, Vec::<i64>::new(), "a held event is its holder's");
     drop(held);
 
     // The claim is rolled back a moment after it was dropped.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    let mut acknowledged = 0;
-    while acknowledged == 0 {
+    let mut acknowledged = Vec::new();
+    while acknowledged.is_empty() {
         acknowledged = outbox::acknowledge(&store.worker, &ids).await.unwrap();
         assert!(tokio::time::Instant::now() < deadline, "the event becomes free");
     }
@@ -101,14 +103,57 @@ async fn a_dropped_claim_is_claimed_again_and_an_acknowledged_event_is_not() {
 }
 
 #[tokio::test]
-async fn the_age_of_what_waits_is_known() {
+async fn the_age_of_what_waits_is_known_until_both_lanes_are_through() {
     let store = Store::open_for("age").await;
     let tenant = store.tenant().await;
     let mut tx = store.begin(&tenant).await;
     jobs::create_job(&mut tx, &a_job("Nurse")).await.unwrap();
     let ids: Vec<i64> = tx.commit().await.unwrap().iter().map(|event| event.id).collect();
-    let age = outbox::oldest_age(&store.worker).await.unwrap();
-    assert!(age.is_some_and(|age| age < Duration::from_secs(60)), "{age:?}");
-    outbox::acknowledge(&store.worker, &ids).await.unwrap();
-    assert_eq!(outbox::oldest_age(&store.worker).await.unwrap(), None);
+    let Waiting { to_act, to_tell, .. } = outbox::waiting(&store.worker).await.unwrap();
+    for age in [to_act, to_tell] {
+        assert!(age.is_some_and(|age| age < Duration::from_secs(60)), "{age:?}");
+    }
+    assert_eq!(outbox::acknowledge(&store.worker, &ids).await.unwrap(), ids);
+    let waiting = outbox::waiting(&store.worker).await.unwrap();
+    assert_eq!(waiting.to_act, None);
+    assert!(waiting.to_tell.is_some(), "nobody has been told yet");
+    let _ = feed::fan_out(&store.worker, &SETTINGS, None).await.unwrap();
+    assert_eq!(outbox::waiting(&store.worker).await.unwrap(), Waiting::default());
+}
+
+#[tokio::test]
+async fn a_row_goes_when_both_lanes_are_through_with_it_in_whichever_order() {
+    let store = Store::open_for("lanes").await;
+    let tenant = store.tenant().await;
+    let mut superuser = store.superuser().await;
+    for is_told_first in [true, false] {
+        let mut tx = store.begin(&tenant).await;
+        jobs::create_job(&mut tx, &a_job("Nurse")).await.unwrap();
+        let id = tx.commit().await.unwrap()[0].id;
+        let tell = async || {
+            let taken = feed::fan_out(&store.worker, &SETTINGS, None).await.unwrap().taken;
+            assert_eq!(taken, 1);
+        };
+        let act = async || {
+            let claim = claim_all(&store).await;
+            assert_eq!(of(&tenant, claim.events()), [id]);
+            claim.finish().await.unwrap();
+        };
+        let mut rows = async || -> i64 {
+            sqlx::query_scalar("SELECT count(*) FROM outbox")
+                .fetch_one(&mut superuser)
+                .await
+                .unwrap()
+        };
+        if is_told_first {
+            tell().await;
+            assert_eq!(rows().await, 1);
+            act().await;
+        } else {
+            act().await;
+            assert_eq!(rows().await, 1);
+            tell().await;
+        }
+        assert_eq!(rows().await, 0, "told first: {is_told_first}");
+    }
 }

@@ -65,6 +65,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         cache: cache.clone(),
         access: copies.clone(),
         writes: writes.clone(),
+        fan_out: Arc::default(),
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),

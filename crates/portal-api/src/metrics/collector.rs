@@ -269,6 +269,7 @@ impl Collector {
             "Events that requests had acted on themselves",
             relay.acknowledged(),
         )?;
+        self.write_fan_out(page)?;
         let audit = &self.0.audit;
         page.counter("audit_rows", "Rows of the trail written beside requests", audit.written())?;
         page.counter("audit_rows_lost", "Rows of the trail that were lost", audit.lost())?;
@@ -278,6 +279,25 @@ impl Collector {
                 "outbox_oldest_age_seconds",
                 "How long the oldest event has been waiting; absent while nobody knows",
                 age.as_secs_f64(),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn write_fan_out(&self, page: &mut Page<'_>) -> fmt::Result {
+        let told = &self.0.fan_out;
+        page.counter("fan_out_events", "Events that people were told of", told.events())?;
+        page.counter(
+            "fan_out_notifications",
+            "Notifications that were written, and changes of inboxes passed on",
+            told.notifications(),
+        )?;
+        page.counter("fan_out_failures", "Attempts to tell that failed", told.failures())?;
+        match self.0.writes.relay_statistics().waiting() {
+            Some(waiting) => page.gauge(
+                "outbox_parked",
+                "Events that nobody could be told of; absent while nobody knows",
+                usize::try_from(waiting.parked).map_or(f64::INFINITY, as_float),
             ),
             None => Ok(()),
         }

@@ -16,6 +16,7 @@ use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, Header
 use actix_web::{HttpRequest, HttpResponse, web};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use employer_store::PoolWatch;
+use event_notifier::FanOutStatistics;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
@@ -55,6 +56,8 @@ pub struct Sources {
     pub access: AccessCopies,
     /// What was left to the relay, and the relay.
     pub writes: Writes,
+    /// The lane that tells people.
+    pub fan_out: Arc<FanOutStatistics>,
     /// Rows of the audit trail.
     pub audit: AuditTrail,
     /// Whether what we depend on answers.

@@ -130,7 +130,16 @@ sections! {
     /// `[operator]`
     Operator { impersonation_minutes: u32, impersonation_may_write: bool, }
     /// `[relay]`
-    Relay { interval_ms: u64, min_age_ms: u64, batch: u16, }
+    Relay {
+        interval_ms: u64,
+        min_age_ms: u64,
+        batch: u16,
+        fan_out_batch: u16,
+        fan_out_longest_interval_ms: u64,
+        max_attempts: u8,
+    }
+    /// `[notifications]`
+    Notifications { mail_delay_seconds: u64, keep_days: u32, job_expiring_days: u32, }
     /// `[jobs]`
     Jobs { expiry_interval_ms: u64, expiry_batch: u16, }
     /// `[telemetry]`
@@ -147,6 +156,7 @@ sections! {
         audit: Audit,
         operator: Operator,
         relay: Relay,
+        notifications: Notifications,
         jobs: Jobs,
         telemetry: Telemetry,
     }

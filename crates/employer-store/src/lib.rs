@@ -55,6 +55,7 @@ mod tenant_db;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verify;
+pub mod webhooks;
 mod words;
 mod worker_db;
 

@@ -33,6 +33,7 @@ mod hub;
 mod lane;
 mod relay;
 mod stream;
+pub mod webhooks;
 
 pub use fan_out::{FanOut, FanOutSettings, FanOutStatistics, Listener};
 pub use hub::{

@@ -54,6 +54,10 @@ uuid_id! {
     /// An API key of a tenant. It names the key; the key itself is a secret that nobody keeps.
     ApiKeyId
 }
+uuid_id! {
+    /// An endpoint of a tenant's webhooks.
+    WebhookId
+}
 
 /// Longest name of a client of the identity provider, in bytes.
 const MAX_CLIENT_BYTES: usize = 128;

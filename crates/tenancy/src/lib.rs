@@ -36,7 +36,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{EventKind, UnknownEventKind};
 pub use ids::{
     ApiKeyId, ApplicationId, ClientName, InvalidClientName, InvalidOrgId, JobId, OrgId, TenantId,
-    UserId,
+    UserId, WebhookId,
 };
 pub use key::{Feature, KeyBuilder, Tag, TenantKey, platform_generation_key};
 pub use permission::{Grant, Permission};

@@ -31,7 +31,7 @@ fn allowed_edges() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("tenant-cache", vec!["tenancy", "redis-provider", "sealing"]),
         ("session-store", vec!["tenancy", "redis-provider", "sealing"]),
         ("employer-store", vec!["tenancy"]),
-        ("event-notifier", vec!["tenancy", "redis-provider", "employer-store"]),
+        ("event-notifier", vec!["tenancy", "redis-provider", "employer-store", "sealing"]),
         (
             "portal-api",
             vec!["tenancy", "tenant-cache", "session-store", "event-notifier", "employer-store"],

@@ -1,0 +1,20 @@
+//! Webhooks: where a tenant's systems want to hear of its events, and what became of telling them.
+//!
+//! Members keep their endpoints in a [`TenantTx`](crate::TenantTx) ([`create`], [`update`], …); the
+//! worker takes what is due from the [`queue`] over all tenants. A delivery is one event at one
+//! endpoint, so no event is queued twice for the same one, and its row is the log of it afterwards.
+//! Secrets pass through here sealed.
+
+mod deliveries;
+mod endpoints;
+pub mod queue;
+pub mod upkeep;
+
+pub use deliveries::{
+    Attempt, Delivery, DeliveryFilter, DeliveryStatus, PING, Redelivery, UnknownDeliveryStatus,
+    find_delivery, list_attempts, list_deliveries, ping, redeliver,
+};
+pub use endpoints::{
+    Disabled, Endpoint, EndpointChanges, EndpointStatus, NewEndpoint, Updated, create, delete,
+    find, list, rotate_secret, update,
+};

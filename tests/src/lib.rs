@@ -23,6 +23,7 @@ pub mod identity;
 pub mod issuer;
 pub mod job;
 pub mod portal;
+pub mod receiver;
 pub mod servers;
 pub mod tenant;
 pub mod waiting;

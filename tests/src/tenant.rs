@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use employer_store::testing::TestDatabase;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tenancy::Role;
@@ -45,7 +46,19 @@ impl World {
 
     /// On a Postgres of the test's own.
     pub async fn on(superuser_url: &str) -> Self {
-        let provisioned = employer_store::testing::provision_database(superuser_url).await.unwrap();
+        let provisioned = employer_store::testing::provision_database(superuser_url).await;
+        Self::in_database(provisioned.unwrap())
+    }
+
+    /// On the Postgres that all tests share, in a database for one `purpose` (letters and digits):
+    /// no other portal works on its queues.
+    pub async fn for_purpose(purpose: &str) -> Self {
+        let url = environment::postgres_superuser_url();
+        let provisioned = employer_store::testing::provision_database_for(&url, purpose).await;
+        Self::in_database(provisioned.unwrap())
+    }
+
+    fn in_database(provisioned: TestDatabase) -> Self {
         Self {
             databases: Databases {
                 app_url: provisioned.app_url,

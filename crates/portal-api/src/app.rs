@@ -33,6 +33,7 @@ use crate::extract::BodyLimits;
 use crate::jobs::{figures, item, list, transitions, write};
 use crate::operator::{impersonation, tenants};
 use crate::state::{Phase, PortalState};
+use crate::webhooks::{deliveries, endpoints};
 use crate::{docs, health, metrics, team};
 
 /// Who may call a route.
@@ -64,7 +65,7 @@ pub struct RouteInfo {
 use Access::{IdentityProvider, Needs, Operator, Public, SignedIn};
 use Permission::{
     ApiKeysManage, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite,
-    SessionManage, SessionRead, TeamManage, TeamRead,
+    SessionManage, SessionRead, TeamManage, TeamRead, WebhooksManage,
 };
 
 /// Makes the table of routes and the routing from one text, so that neither can have what the
@@ -147,6 +148,28 @@ routes! {
             POST Needs(ApiKeysManage) => api_keys::create_api_key;
         }
         "/api/api-keys/{id}" { DELETE Needs(ApiKeysManage) => api_keys::revoke_api_key; }
+        "/api/webhooks" {
+            GET Needs(WebhooksManage) => endpoints::list_webhooks;
+            POST Needs(WebhooksManage) => endpoints::create_webhook;
+        }
+        "/api/webhooks/{id}" {
+            GET Needs(WebhooksManage) => endpoints::get_webhook;
+            PATCH Needs(WebhooksManage) => endpoints::update_webhook;
+            DELETE Needs(WebhooksManage) => endpoints::delete_webhook;
+        }
+        "/api/webhooks/{id}/rotate-secret" {
+            POST Needs(WebhooksManage) => endpoints::rotate_secret;
+        }
+        "/api/webhooks/{id}/ping" { POST Needs(WebhooksManage) => deliveries::ping; }
+        "/api/webhooks/{id}/deliveries" {
+            GET Needs(WebhooksManage) => deliveries::list_deliveries;
+        }
+        "/api/webhooks/{id}/deliveries/{delivery}" {
+            GET Needs(WebhooksManage) => deliveries::get_delivery;
+        }
+        "/api/webhooks/{id}/deliveries/{delivery}/redeliver" {
+            POST Needs(WebhooksManage) => deliveries::redeliver;
+        }
         "/api/cache/status" { GET Needs(CacheRead) => status::get_status; }
         "/api/cache/keys" { GET Needs(CacheRead) => keys::list_keys; }
         "/api/cache/invalidate" { DELETE Needs(CacheWrite) => invalidate::invalidate_cache; }

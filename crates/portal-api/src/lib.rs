@@ -36,6 +36,7 @@ pub mod state;
 mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod webhooks;
 pub mod writes;
 
 pub use app::{Access, ROUTES, RouteInfo, app, server};
@@ -47,3 +48,4 @@ pub use limits::{Charge, RateLimits, Rates, SharedCounts};
 pub use openapi::openapi_document;
 pub use operator::{Operators, Platform};
 pub use state::{ApiKeySettings, ApiSettings, HttpSettings, Lifecycle, Limits, Phase, PortalState};
+pub use webhooks::Webhooks;

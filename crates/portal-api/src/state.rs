@@ -24,6 +24,7 @@ use crate::jobs::CursorKey;
 use crate::limits::RateLimits;
 use crate::metrics::{Metrics, MetricsAccess};
 use crate::operator::Operators;
+use crate::webhooks::Webhooks;
 use crate::writes::Writes;
 
 /// What every handler may reach; made once at start and shared by all workers.
@@ -56,6 +57,8 @@ pub struct PortalState {
     pub operators: Operators,
     /// What follows a committed write.
     pub writes: Writes,
+    /// Telling the tenants' own systems.
+    pub webhooks: Webhooks,
     /// What we depend on, as it was a moment ago.
     pub probe: Probe,
     /// The figures of this instance.

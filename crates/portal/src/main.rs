@@ -12,6 +12,7 @@ mod provider;
 mod settings;
 mod shared_counts;
 mod telemetry;
+mod webhooks;
 mod wiring;
 mod workers;
 

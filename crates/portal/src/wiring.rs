@@ -33,6 +33,7 @@ use crate::ledger::StoredLedger;
 use crate::provider::{self, Connection};
 use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::shared_counts::RedisCounts;
+use crate::webhooks;
 use crate::workers::{JobExpiry, KeyUseWriter};
 
 /// The variables that name the databases.
@@ -91,11 +92,13 @@ pub(crate) async fn build(
     tasks.spawn(probe.clone().run(stop.clone()));
     let (audit, key_uses) = start_writers(settings, &worker_db, &clock, stop, tasks);
     let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
+    let webhooks = webhooks::start(settings, &worker_db, &clock, stop, tasks)?;
     let metrics = Metrics::new(Sources {
         cache: cache.clone(),
         access: copies.clone(),
         writes: writes.clone(),
         fan_out,
+        webhooks: webhooks.worker.clone(),
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),
@@ -140,6 +143,7 @@ pub(crate) async fn build(
         settings: api,
         db,
         writes,
+        webhooks,
         cache,
         rate_limits,
         audit,

@@ -165,6 +165,7 @@ mod tests {
                 Permission::TeamRead,
                 Permission::TeamManage,
                 Permission::ApiKeysManage,
+                Permission::WebhooksManage,
                 Permission::CacheRead,
                 Permission::CacheWrite,
                 Permission::JobsDelete,

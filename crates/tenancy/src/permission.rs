@@ -33,11 +33,13 @@ pub enum Permission {
     ApplicationsRead,
     /// Read and put away one's own notifications, and say what one wants to hear of.
     NotificationsManage,
+    /// Say where the tenant's own systems are told of events, and see what came of it.
+    WebhooksManage,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SessionRead,
         Self::JobsRead,
         Self::JobsWrite,
@@ -52,6 +54,7 @@ impl Permission {
         Self::ApiKeysManage,
         Self::ApplicationsRead,
         Self::NotificationsManage,
+        Self::WebhooksManage,
     ];
 
     /// The stable name, as API-key scopes and error details write it.
@@ -71,6 +74,7 @@ impl Permission {
             Self::ApiKeysManage => "api_keys:manage",
             Self::ApplicationsRead => "applications:read",
             Self::NotificationsManage => "notifications:manage",
+            Self::WebhooksManage => "webhooks:manage",
         }
     }
 
@@ -119,6 +123,7 @@ impl Role {
             Permission::ApiKeysManage => [All, All, None, None, None],
             Permission::ApplicationsRead => [All, All, All, Assigned, None],
             Permission::NotificationsManage => [All, All, All, All, All],
+            Permission::WebhooksManage => [All, All, None, None, None],
         };
         let [owner, admin, recruiter, hiring_manager, viewer] = row;
         match self {
@@ -168,6 +173,7 @@ mod tests {
             Permission::TeamManage,
             Permission::ApiKeysManage,
             Permission::ApplicationsRead,
+            Permission::WebhooksManage,
         ] {
             assert_eq!(Role::Viewer.grant(permission), Grant::None, "{}", permission.as_str());
         }

@@ -12,6 +12,9 @@ use uuid::Uuid;
 /// Pages for people and redirects: they are the same for everybody.
 const PAGES: [&str; 3] = ["/", "/api/docs", "/api/docs/{file:.*}"];
 
+/// An address that no name server knows.
+const NOWHERE: &str = "https://receiver.invalid/hook";
+
 /// One route, with what a good call to it looks like.
 pub(crate) struct Route {
     pub(crate) method: Method,
@@ -37,6 +40,10 @@ pub(crate) enum Thing {
     Device,
     /// An API key.
     ApiKey,
+    /// A webhook.
+    Webhook,
+    /// One of its deliveries.
+    WebhookDelivery,
     /// A member.
     Member,
     /// An invitation.
@@ -76,7 +83,9 @@ impl Route {
 
 /// The routes. One that is missing here fails the walk.
 pub(crate) fn routes() -> Vec<Route> {
-    use Thing::{ApiKey, Device, Invitation, Job, Member, Nothing, Session};
+    use Thing::{
+        ApiKey, Device, Invitation, Job, Member, Nothing, Session, Webhook, WebhookDelivery,
+    };
     let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
     let patch = Method::PATCH;
     let invitation = json!({ "email": "somebody@example.com", "role": "viewer" });
@@ -108,6 +117,22 @@ pub(crate) fn routes() -> Vec<Route> {
         route(&get, "/api/api-keys", Nothing, &none, 200),
         route(&post, "/api/api-keys", Nothing, &key, 201),
         route(&delete, "/api/api-keys/{id}", ApiKey, &none, 204),
+        route(&get, "/api/webhooks", Nothing, &none, 200),
+        route(&post, "/api/webhooks", Nothing, &json!({ "url": NOWHERE }), 201),
+        route(&get, "/api/webhooks/{id}", Webhook, &none, 200),
+        route(&patch, "/api/webhooks/{id}", Webhook, &json!({ "description": "Ours" }), 200),
+        route(&post, "/api/webhooks/{id}/rotate-secret", Webhook, &empty, 200),
+        route(&post, "/api/webhooks/{id}/ping", Webhook, &empty, 202),
+        route(&get, "/api/webhooks/{id}/deliveries", Webhook, &none, 200),
+        route(&get, "/api/webhooks/{id}/deliveries/{delivery}", WebhookDelivery, &none, 200),
+        route(
+            &post,
+            "/api/webhooks/{id}/deliveries/{delivery}/redeliver",
+            WebhookDelivery,
+            &empty,
+            202,
+        ),
+        route(&delete, "/api/webhooks/{id}", Webhook, &none, 204),
         route(&get, "/api/cache/status", Nothing, &none, 200),
         route(&get, "/api/cache/keys", Nothing, &none, 200),
         route(&delete, "/api/cache/invalidate", Nothing, &json!({ "feature": "jobs" }), 200),
@@ -152,7 +177,10 @@ fn route(method: &Method, path: &'static str, thing: Thing, body: &Value, succes
 
 /// Calls a route about the thing with this id.
 pub(crate) async fn calls(caller: &Browser, route: &Route, id: &str) -> Answer {
-    let path = route.path.replace("{id}", id).replace("{handle}", id).replace("{user}", id);
+    // A delivery is named by its webhook and its own id.
+    let (id, delivery) = id.split_once('~').unwrap_or((id, id));
+    let path = route.path.replace("{delivery}", delivery);
+    let path = path.replace("{id}", id).replace("{handle}", id).replace("{user}", id);
     let mut request = caller.request(route.method.clone(), &path);
     let mut body = route.body.clone();
     if body.get("email").is_some() {
@@ -186,10 +214,30 @@ pub(crate) async fn thing_for(route: &Route, tenant: &Tenant, owner: &Browser) -
             sessions["sessions"][0]["handle"].as_str().unwrap().to_owned()
         }
         Thing::Job => job_for(route, owner).await,
+        Thing::Webhook => webhook_for(route, owner).await,
+        Thing::WebhookDelivery => {
+            let id = webhook_for(route, owner).await;
+            let path = format!("/api/webhooks/{id}/ping");
+            let queued = owner.post(&path, &json!({})).await.expect(202).json();
+            format!("{id}~{}", queued["id"].as_str().unwrap())
+        }
         Thing::ApiKey => {
             let body = json!({ "name": "Walked", "scopes": ["jobs:read"] });
             let made = owner.post("/api/api-keys", &body).await.expect(201).json();
             made["id"].as_str().unwrap().to_owned()
+        }
+    }
+}
+
+/// One that is there already, unless it is to go: a tenant may have some only.
+async fn webhook_for(route: &Route, owner: &Browser) -> String {
+    let listed = owner.get("/api/webhooks").await.expect(200).json();
+    let first = listed["data"][0]["id"].as_str().map(str::to_owned);
+    match first {
+        Some(id) if route.method != Method::DELETE => id,
+        _ => {
+            let made = owner.post("/api/webhooks", &json!({ "url": NOWHERE })).await;
+            made.expect(201).json()["id"].as_str().unwrap().to_owned()
         }
     }
 }

@@ -312,11 +312,7 @@ pub async fn rotate_secret(
 }
 
 /// An audit row. Addresses may carry what only the receiver is to know, so none stands in it.
-pub(super) async fn note(
-    tx: &mut TenantTx,
-    action: &str,
-    id: WebhookId,
-) -> Result<(), StoreError> {
+pub(super) async fn note(tx: &mut TenantTx, action: &str, id: WebhookId) -> Result<(), StoreError> {
     audit::record(tx, action, &format!("webhook:{id}"), json!({}), None).await.map(drop)
 }
 

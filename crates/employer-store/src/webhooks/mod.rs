@@ -10,6 +10,19 @@ mod endpoints;
 pub mod queue;
 pub mod upkeep;
 
+use tenancy::EventKind;
+
+/// The kinds of events that receivers can be told of.
+pub const KINDS: &[EventKind] = &[
+    EventKind::JobCreated,
+    EventKind::JobUpdated,
+    EventKind::JobStatusChanged,
+    EventKind::JobDeleted,
+    EventKind::MemberJoined,
+    EventKind::MemberRoleChanged,
+    EventKind::MemberRemoved,
+];
+
 pub use deliveries::{
     Attempt, Delivery, DeliveryFilter, DeliveryStatus, PING, Redelivery, UnknownDeliveryStatus,
     find_delivery, list_attempts, list_deliveries, ping, redeliver,

@@ -27,7 +27,10 @@ pub struct SealedSecrets {
 
 impl std::fmt::Debug for SealedSecrets {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("SealedSecrets").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        formatter
+            .debug_struct("SealedSecrets")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
     }
 }
 

@@ -276,7 +276,8 @@ mod tests {
         }
         let long = format!("https://example.com/{}", "a".repeat(MAX_URL_BYTES));
         assert_eq!(rules().check(&long).unwrap_err(), RefusedUrl::Malformed);
-        for text in ["https://example.com/hook?x=1", "https://example.com:8443/", "https://8.8.8.8/"]
+        for text in
+            ["https://example.com/hook?x=1", "https://example.com:8443/", "https://8.8.8.8/"]
         {
             assert!(rules().check(text).is_ok(), "{text}");
         }

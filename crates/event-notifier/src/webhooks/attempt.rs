@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use employer_store::webhooks::queue::{AttemptResult, DueDelivery, Next};
 use rand::Rng;
+use uuid::Uuid;
 
 use super::client::{Message, Reply, ReplyKind, WebhookClient};
 use super::schedule::rest;
@@ -15,8 +16,8 @@ use super::worker::WebhookSettings;
 pub(super) const SECRET_UNREADABLE: &str = "secret_unreadable";
 
 /// The `webhook-id` of an event: the same at every attempt, for receivers to know it by.
-pub(super) fn message_id(delivery: &DueDelivery) -> String {
-    format!("msg_{}", delivery.event.simple())
+pub fn message_id(event: Uuid) -> String {
+    format!("msg_{}", event.simple())
 }
 
 /// Sends a delivery, or says that it cannot be signed.
@@ -34,7 +35,7 @@ pub(super) async fn send(
             vault.open(delivery.tenant, delivery.endpoint, sealed).ok().map(|(old, _)| old),
         );
     }
-    let id = message_id(delivery);
+    let id = message_id(delivery.event);
     let signature = sign(&secrets, &id, timestamp, delivery.body.as_bytes());
     let message =
         Message { url: &delivery.url, id, timestamp, signature, body: delivery.body.clone() };
@@ -85,7 +86,6 @@ mod tests {
     use rand::SeedableRng as _;
     use rand::rngs::StdRng;
     use tenancy::{TenantId, WebhookId};
-    use uuid::Uuid;
 
     use super::*;
 

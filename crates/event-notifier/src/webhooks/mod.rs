@@ -24,6 +24,7 @@ mod vault;
 mod worker;
 
 pub use address::{AddressRules, RefusedUrl};
+pub use attempt::message_id;
 pub use schedule::{InvalidSchedule, Schedule};
 pub use signature::{Secret, sign};
 pub use statistics::WebhookStatistics;

@@ -68,8 +68,8 @@ impl Default for WebhookSettings {
 #[error("the client for webhooks cannot be made")]
 pub struct UnusableClient(#[source] reqwest::Error);
 
-/// Wakes the worker, and knows what it did.
-#[derive(Clone, Debug)]
+/// Wakes the worker, and knows what it did. The default one is nobody's.
+#[derive(Clone, Debug, Default)]
 pub struct WebhookHandle {
     wake: Arc<Notify>,
     statistics: Arc<WebhookStatistics>,
@@ -191,8 +191,7 @@ impl WebhookWorker {
         let timestamp = self.clock.now().unix_timestamp();
         let reply = attempt::send(&self.client, &self.vault, &delivery, timestamp).await;
         let duration = started.elapsed();
-        let result =
-            attempt::judge(&delivery, reply, duration, &self.settings, &mut rand::rng());
+        let result = attempt::judge(&delivery, reply, duration, &self.settings, &mut rand::rng());
         self.count(result.outcome, result.next);
         tracing::debug!(
             tenant.id = %delivery.tenant,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use employer_store::{DatabaseSettings, TenantDb, WorkerDb};
+use event_notifier::webhooks::{AddressRules, WebhookHandle, WebhookVault};
 use event_notifier::{Relay, RelaySettings};
 use portal_api::access::AccessChanges;
 use portal_api::auth::management::{ManagementClient, ManagementSettings};
@@ -16,7 +17,7 @@ use portal_api::metrics::{Metrics, MetricsAccess, Sources};
 use portal_api::writes::Writes;
 use portal_api::{
     ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, HttpSettings, Lifecycle,
-    Limits, Operators, PortalState, RateLimits, Rates, Reach,
+    Limits, Operators, PortalState, RateLimits, Rates, Reach, Webhooks,
 };
 use redis_provider::RedisProvider;
 use sealing::KeyRing;
@@ -66,6 +67,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         access: copies.clone(),
         writes: writes.clone(),
         fan_out: Arc::default(),
+        webhooks: WebhookHandle::default(),
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),
@@ -108,10 +110,21 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         audit,
         operators: Operators::default(),
         writes,
+        webhooks: webhooks()?,
         probe,
         metrics,
         clock,
         lifecycle,
+    })
+}
+
+fn webhooks() -> Outcome<Webhooks> {
+    Ok(Webhooks {
+        worker: WebhookHandle::default(),
+        vault: WebhookVault::new(KeyRing::parse(&sealing::fresh_key("bench")?)?),
+        rules: AddressRules::new(false, |_| false),
+        per_tenant: 1,
+        overlap: SOON,
     })
 }
 

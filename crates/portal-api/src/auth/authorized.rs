@@ -55,6 +55,8 @@ permissions! {
     TeamManage,
     /// List, make and revoke API keys.
     ApiKeysManage,
+    /// Say where events are told, and see what came of it.
+    WebhooksManage,
 }
 
 /// A caller who may do what `P` says: the only road from a request to tenant data.

@@ -26,6 +26,7 @@ impl prometheus_client::collector::Collector for Collector {
         self.write_access(page)?;
         self.write_provider(page)?;
         self.write_database(page)?;
+        self.write_webhooks(page)?;
         self.write_relay(page)
     }
 }
@@ -253,6 +254,24 @@ impl Collector {
             "Connections to Postgres that may be open",
             pools.iter().map(|(pool, figures)| (vec![("pool", *pool)], figures.max.into())),
         )
+    }
+
+    fn write_webhooks(&self, page: &mut Page<'_>) -> fmt::Result {
+        let webhooks = self.0.webhooks.statistics();
+        page.counters(
+            "webhook_attempts",
+            "Attempts to tell a tenant's own system, by how they ended",
+            [("delivered", webhooks.delivered()), ("failed", webhooks.failed())]
+                .map(|(outcome, count)| (vec![("outcome", outcome)], count)),
+        )?;
+        page.counter("webhook_given_up", "Messages that were given up", webhooks.given_up())?;
+        page.counter(
+            "webhook_forbidden_addresses",
+            "Attempts that would have left for a place that only we can reach",
+            webhooks.forbidden(),
+        )?;
+        page.counter("webhook_disabled", "Endpoints that were given up", webhooks.disabled())?;
+        page.counter("webhook_faults", "Failures of our own in sending", webhooks.faults())
     }
 
     fn write_relay(&self, page: &mut Page<'_>) -> fmt::Result {

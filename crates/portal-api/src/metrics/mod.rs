@@ -17,6 +17,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use employer_store::PoolWatch;
 use event_notifier::FanOutStatistics;
+use event_notifier::webhooks::WebhookHandle;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
@@ -58,6 +59,8 @@ pub struct Sources {
     pub writes: Writes,
     /// The lane that tells people.
     pub fan_out: Arc<FanOutStatistics>,
+    /// What sends webhooks.
+    pub webhooks: WebhookHandle,
     /// Rows of the audit trail.
     pub audit: AuditTrail,
     /// Whether what we depend on answers.

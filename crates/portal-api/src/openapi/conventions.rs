@@ -60,7 +60,9 @@ fn is_of_cache(route: &RouteInfo) -> bool {
 }
 
 fn is_of_access(route: &RouteInfo) -> bool {
-    route.path.starts_with("/api/api-keys") || route.path.starts_with("/api/team")
+    ["/api/api-keys", "/api/team", "/api/webhooks"]
+        .iter()
+        .any(|start| route.path.starts_with(start))
 }
 
 fn add_security(operation: &mut Operation, route: &RouteInfo) {

@@ -41,6 +41,8 @@ pub(crate) enum CommandError {
     CacheKeys(#[source] tenant_cache::SealingKeyMissing),
     #[error("SESSION_KEYS cannot be used for the tokens of sessions")]
     SessionKeys(#[source] sealing::InvalidKeyRing),
+    #[error("webhooks cannot be sent")]
+    Webhooks(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("a key could not be made")]
     FreshKey(#[source] sealing::SealError),
     #[error("the client for the identity provider could not be made")]

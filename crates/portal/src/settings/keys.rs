@@ -34,12 +34,21 @@ impl NamedKeys<64> {
     /// Keys for the tokens of sessions, one from each of these, with its name. Whoever has a cookie's
     /// key learns nothing from it about the tokens' one, nor the other way round.
     pub(crate) fn token_ring(&self) -> Result<KeyRing, InvalidKeyRing> {
-        const PURPOSE: &[u8] = b"portal session tokens v1\0";
+        self.derived_ring(b"portal session tokens v1\0")
+    }
+
+    /// The same for the secrets of webhooks. They outlive the keys: the worker seals them anew at
+    /// its start.
+    pub(crate) fn webhook_ring(&self) -> Result<KeyRing, InvalidKeyRing> {
+        self.derived_ring(b"portal webhook secrets v1\0")
+    }
+
+    fn derived_ring(&self, purpose: &[u8]) -> Result<KeyRing, InvalidKeyRing> {
         let entries: Vec<String> = std::iter::once(&self.newest)
             .chain(&self.older)
             .map(|key| {
                 let secret = key.secret.expose_secret().as_slice();
-                let derived = Sha256::digest([PURPOSE, secret].concat());
+                let derived = Sha256::digest([purpose, secret].concat());
                 format!("{}:{}", key.id, STANDARD.encode(derived))
             })
             .collect();

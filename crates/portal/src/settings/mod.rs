@@ -7,6 +7,7 @@ mod reach;
 mod redis;
 mod tuning;
 mod variables;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub(crate) use keys::{CACHE_KEYS, NamedKeys};
 pub(crate) use redis::{RedisSettings, Service};
 pub(crate) use tuning::{LogFormat, Telemetry, Tuning};
 pub(crate) use variables::Variables;
+pub(crate) use webhooks::WebhookSetup;
 
 use faults::Faults;
 
@@ -56,6 +58,7 @@ pub(crate) struct Settings {
     pub(crate) reach: Reach,
     /// Seal what the cache keeps of sensitive values.
     pub(crate) cache_keys: Option<KeyRing>,
+    pub(crate) webhooks: WebhookSetup,
     pub(crate) tuning: Tuning,
 }
 
@@ -116,6 +119,7 @@ impl Settings {
         let cache_keys = keys::find_cache_keys(&Operation::ALL, variables, faults);
         let tuning = tuning?;
         let reach = reach::read(&tuning, faults);
+        let webhooks = WebhookSetup::read(&tuning, strictness, faults);
         let pool = |url, max_connections| pool(url, max_connections, &tuning);
         Some(Self {
             environment: environment?,
@@ -131,6 +135,7 @@ impl Settings {
             metrics: metrics?,
             reach: reach?,
             cache_keys,
+            webhooks: webhooks?,
             tuning,
         })
     }

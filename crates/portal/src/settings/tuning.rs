@@ -142,6 +142,21 @@ sections! {
     Notifications { mail_delay_seconds: u64, keep_days: u32, job_expiring_days: u32, }
     /// `[jobs]`
     Jobs { expiry_interval_ms: u64, expiry_batch: u16, }
+    /// `[webhooks]`
+    Webhooks {
+        per_tenant: u32,
+        interval_ms: u64,
+        timeout_ms: u64,
+        retry_seconds: String,
+        rest_seconds: u64,
+        concurrency: usize,
+        per_endpoint: u16,
+        disable_after_hours: u32,
+        rotation_hours: u32,
+        keep_days: u32,
+        allow_plain_http: bool,
+        allow_networks: String,
+    }
     /// `[telemetry]`
     Telemetry { filter: String, format: LogFormat, metrics_tenants: usize, }
     /// The whole file.
@@ -158,6 +173,7 @@ sections! {
         relay: Relay,
         notifications: Notifications,
         jobs: Jobs,
+        webhooks: Webhooks,
         telemetry: Telemetry,
     }
 }
@@ -184,7 +200,10 @@ const MAY_BE_ZERO: [&str; 7] = [
 ];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
-const AT_MOST: [(&str, i64, &str); 12] = [
+const AT_MOST: [(&str, i64, &str); 15] = [
+    ("webhooks.per_tenant", 100, "each event is sent to each of them"),
+    ("webhooks.timeout_ms", 30_000, "a receiver that does not answer holds a place for so long"),
+    ("webhooks.concurrency", 1_000, "each is a connection of this process"),
     ("session.lease_ms", 1_000, "somebody who was removed would be let in for longer"),
     ("operator.impersonation_minutes", 30, "nobody looks as somebody else for longer"),
     ("redis.connect_timeout_ms", 2_000, "nobody waits longer than 2 s for a connection"),

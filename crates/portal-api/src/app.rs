@@ -128,11 +128,11 @@ routes! {
         }
         "/auth/events" { POST IdentityProvider => crate::auth::events::receive_event; }
         "/api/team" { GET Needs(TeamRead) => team::members::list_members; }
-        "/api/team/invitations" {
+        "/api/invitations" {
             GET Needs(TeamManage) => team::invitations::list_invitations;
             POST Needs(TeamManage) => team::invitations::create_invitation;
         }
-        "/api/team/invitations/{id}" {
+        "/api/invitations/{id}" {
             DELETE Needs(TeamManage) => team::invitations::withdraw_invitation;
         }
         "/api/team/{user}" { DELETE SignedIn => team::removal::remove_member; }
@@ -174,13 +174,11 @@ routes! {
         "/api/cache/keys" { GET Needs(CacheRead) => keys::list_keys; }
         "/api/cache/invalidate" { DELETE Needs(CacheWrite) => invalidate::invalidate_cache; }
         "/api/cache/warm" { POST Needs(CacheWrite) => warm::warm_cache; }
-        "/api/operator/tenants" { GET Operator => tenants::list; }
-        "/api/operator/tenants/{id}/suspend" { POST Operator => tenants::suspend; }
-        "/api/operator/tenants/{id}/resume" { POST Operator => tenants::resume; }
-        "/api/operator/impersonation" {
-            POST Operator => impersonation::start;
-            DELETE Operator => impersonation::end;
-        }
+        "/api/platform/tenants" { GET Operator => tenants::list; }
+        "/api/platform/tenants/{id}/suspend" { POST Operator => tenants::suspend; }
+        "/api/platform/tenants/{id}/resume" { POST Operator => tenants::resume; }
+        "/api/platform/tenants/{id}/impersonate" { POST Operator => impersonation::start; }
+        "/api/platform/impersonation" { DELETE Operator => impersonation::end; }
         "/api/jobs" {
             GET Needs(JobsRead) => list::list_jobs;
             POST Needs(JobsWrite) => write::create_job;

@@ -34,13 +34,12 @@ async fn spawn(world: &World, platform: &Tenant, redis: Redis, more: &[(&str, &s
 }
 
 async fn changes(operator: &Browser, tenant: &Tenant, verb: &str, body: &Value) -> Answer {
-    operator.post(&format!("/api/operator/tenants/{}/{verb}", tenant.id), body).await
+    operator.post(&format!("/api/platform/tenants/{}/{verb}", tenant.id), body).await
 }
 
 async fn visits(operator: &Browser, tenant: &Tenant, role: Role) -> Answer {
     let email = format!("{}@example.com", tenant.subject(role).replace('|', "."));
-    let body = json!({ "tenant_id": tenant.id, "email": email, "reason": REASON });
-    operator.post("/api/operator/impersonation", &body).await
+    changes(operator, tenant, "impersonate", &json!({ "email": email, "reason": REASON })).await
 }
 
 #[tokio::test]
@@ -48,7 +47,7 @@ async fn operators_see_tenants_and_nothing_in_them() {
     let Scene { world, platform: _, portal, operator } = scene(Redis::Memory, &[]).await;
     let (first, second) = (world.tenant().await, world.tenant().await);
     let mut seen = Vec::new();
-    let mut path = "/api/operator/tenants?limit=1".to_owned();
+    let mut path = "/api/platform/tenants?limit=1".to_owned();
     for _ in 0..40 {
         let page = operator.get(&path).await.expect(200).json();
         seen.push(page["data"][0].clone());
@@ -60,7 +59,7 @@ async fn operators_see_tenants_and_nothing_in_them() {
             break;
         }
         path = format!(
-            "/api/operator/tenants?limit=1&cursor={}",
+            "/api/platform/tenants?limit=1&cursor={}",
             page["page"]["next_cursor"].as_str().unwrap()
         );
     }
@@ -71,7 +70,7 @@ async fn operators_see_tenants_and_nothing_in_them() {
     let fields: Vec<&String> = row.as_object().unwrap().keys().collect();
     assert_eq!(fields, expected, "{row}");
     for query in ["limit=0", "limit=101", "status=gone", "cursor=x", "name=*"] {
-        assert_eq!(operator.get(&format!("/api/operator/tenants?{query}")).await.status, 400);
+        assert_eq!(operator.get(&format!("/api/platform/tenants?{query}")).await.status, 400);
     }
     // What members have, operators have not, in any tenant, their own organization included.
     for path in ["/api/jobs", "/api/jobs/facets", "/api/jobs/stats/overview"] {
@@ -83,7 +82,7 @@ async fn operators_see_tenants_and_nothing_in_them() {
     assert_eq!(session["permissions"], powers, "{session}");
     // And what operators have, members have not.
     let owner = first.signs_in(&portal, Role::Owner).await;
-    owner.get("/api/operator/tenants").await.expect_problem(403, "forbidden");
+    owner.get("/api/platform/tenants").await.expect_problem(403, "forbidden");
     changes(&owner, &second, "suspend", &json!({ "reason": REASON }))
         .await
         .expect_problem(403, "forbidden");
@@ -157,7 +156,7 @@ async fn operators_say_why_and_do_not_lock_themselves_out() {
     changes(&operator, &platform, "suspend", &body).await.expect_problem(404, "not_found");
     for id in ["x", "0191F1C0-5A5A-7000-8000-00000000ABCD", "0191f1c0-5a5a-7000-8000-00000000abcd"]
     {
-        let path = format!("/api/operator/tenants/{id}/suspend");
+        let path = format!("/api/platform/tenants/{id}/suspend");
         operator.post(&path, &body).await.expect_problem(404, "not_found");
     }
     assert_eq!(visits(&operator, &platform, Role::Owner).await.status, 404);
@@ -170,8 +169,8 @@ async fn an_operator_looks_as_a_member_and_every_request_is_told() {
     let tenant = world.tenant().await;
     let owner = tenant.signs_in(&portal, Role::Owner).await;
     let _ = owner.post("/api/jobs", &job::nurse()).await.expect(201);
-    let nobody = json!({ "tenant_id": tenant.id, "email": "a@b.example", "reason": REASON });
-    operator.post("/api/operator/impersonation", &nobody).await.expect_problem(404, "not_found");
+    let nobody = json!({ "email": "a@b.example", "reason": REASON });
+    changes(&operator, &tenant, "impersonate", &nobody).await.expect_problem(404, "not_found");
     let visit = visits(&operator, &tenant, Role::Recruiter).await.expect(201).json();
     assert_eq!(visit["reason"], REASON);
     let session = operator.get("/api/session").await.expect(200).json();
@@ -188,8 +187,8 @@ async fn an_operator_looks_as_a_member_and_every_request_is_told() {
     let elsewhere = platform.signs_in(&portal, Role::Viewer).await;
     elsewhere.get("/api/jobs").await.expect_problem(403, "forbidden");
     // They are an operator meanwhile, and end it themselves.
-    let _ = operator.get("/api/operator/tenants").await.expect(200);
-    let end = operator.send(operator.request(Method::DELETE, "/api/operator/impersonation")).await;
+    let _ = operator.get("/api/platform/tenants").await.expect(200);
+    let end = operator.send(operator.request(Method::DELETE, "/api/platform/impersonation")).await;
     assert_eq!(end.status, 204, "{}", end.text);
     operator.get("/api/jobs").await.expect_problem(403, "forbidden");
     let session = operator.get("/api/session").await.expect(200).json();

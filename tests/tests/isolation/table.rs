@@ -72,7 +72,7 @@ impl Route {
 
     /// Whether it asks the identity provider for something, which the issuer of tests has not.
     pub(crate) fn needs_provider(&self) -> bool {
-        self.path.starts_with("/api/team/invitations") && self.method != Method::GET
+        self.path.starts_with("/api/invitations") && self.method != Method::GET
     }
 
     /// Whether whoever calls it may be signed out afterwards.
@@ -106,9 +106,9 @@ pub(crate) fn routes() -> Vec<Route> {
         route(&post, "/auth/backchannel-logout", Nothing, &empty, 400),
         route(&post, "/auth/events", Nothing, &empty, 404),
         route(&get, "/api/team", Nothing, &none, 200),
-        route(&get, "/api/team/invitations", Nothing, &none, 200),
-        route(&post, "/api/team/invitations", Nothing, &invitation, 201),
-        route(&delete, "/api/team/invitations/{id}", Invitation, &none, 204),
+        route(&get, "/api/invitations", Nothing, &none, 200),
+        route(&post, "/api/invitations", Nothing, &invitation, 201),
+        route(&delete, "/api/invitations/{id}", Invitation, &none, 204),
         route(&patch, "/api/team/{user}/role", Member, &json!({ "role": "viewer" }), 200),
         route(&get, "/api/session", Session, &none, 200),
         route(&get, "/api/sessions", Session, &none, 200),
@@ -138,11 +138,11 @@ pub(crate) fn routes() -> Vec<Route> {
         route(&delete, "/api/cache/invalidate", Nothing, &json!({ "feature": "jobs" }), 200),
         route(&post, "/api/cache/warm", Nothing, &empty, 200),
         // Nobody's here: operators have a suite of their own.
-        route(&get, "/api/operator/tenants", Nothing, &none, 403),
-        route(&post, "/api/operator/tenants/{id}/suspend", Nothing, &empty, 403),
-        route(&post, "/api/operator/tenants/{id}/resume", Nothing, &empty, 403),
-        route(&post, "/api/operator/impersonation", Nothing, &empty, 403),
-        route(&delete, "/api/operator/impersonation", Nothing, &none, 403),
+        route(&get, "/api/platform/tenants", Nothing, &none, 403),
+        route(&post, "/api/platform/tenants/{id}/suspend", Nothing, &empty, 403),
+        route(&post, "/api/platform/tenants/{id}/resume", Nothing, &empty, 403),
+        route(&post, "/api/platform/tenants/{id}/impersonate", Nothing, &empty, 403),
+        route(&delete, "/api/platform/impersonation", Nothing, &none, 403),
         route(&get, "/api/jobs", Nothing, &none, 200),
         route(&post, "/api/jobs", Nothing, &job::nurse(), 201),
         route(&get, "/api/jobs/stats/overview", Nothing, &none, 200),
@@ -205,7 +205,7 @@ pub(crate) async fn thing_for(route: &Route, tenant: &Tenant, owner: &Browser) -
         }
         Thing::Invitation => {
             let body = json!({ "email": somebody(), "role": "viewer" });
-            let invited = owner.post("/api/team/invitations", &body).await.expect(201);
+            let invited = owner.post("/api/invitations", &body).await.expect(201);
             invited.json()["id"].as_str().unwrap().to_owned()
         }
         Thing::Nothing | Thing::Session => Uuid::now_v7().to_string(),

@@ -22,7 +22,7 @@ fn address_of(subject: &str) -> String {
 }
 
 async fn invites(browser: &Browser, email: &str, role: &str) -> Answer {
-    browser.post("/api/team/invitations", &json!({ "email": email, "role": role })).await
+    browser.post("/api/invitations", &json!({ "email": email, "role": role })).await
 }
 
 /// The link of the newest invitation, as the mail has it.
@@ -53,9 +53,9 @@ async fn an_invited_person_becomes_a_member_once() {
     let owner = tenant.signs_in(&portal, Role::Owner).await;
     let subject = newcomer(&tenant, "nora").await;
     let invited = invites(&owner, &address_of(&subject), "recruiter").await.expect(201);
-    assert!(invited.header("location").starts_with("/api/team/invitations/"));
+    assert!(invited.header("location").starts_with("/api/invitations/"));
     assert!(!invited.text.contains("invitation="), "the link goes to the invited person alone");
-    let open = owner.get("/api/team/invitations").await.expect(200).json();
+    let open = owner.get("/api/invitations").await.expect(200).json();
     assert_eq!(open["data"][0]["email"], address_of(&subject));
     let link = link(&console, &tenant.org).await;
 
@@ -67,7 +67,7 @@ async fn an_invited_person_becomes_a_member_once() {
         (&json!("recruiter"), &json!(tenant.org))
     );
     assert_eq!(team(&owner).await.len(), Role::ALL.len() + 1);
-    let open = owner.get("/api/team/invitations").await.expect(200).json();
+    let open = owner.get("/api/invitations").await.expect(200).json();
     assert_eq!(open["data"], json!([]));
     assert_eq!(tenant.audited("user_created").await, 1);
     // It was once: the identity provider does not take the ticket again, nor would we.
@@ -105,13 +105,13 @@ async fn an_invitation_is_for_one_address_and_ends_when_it_is_withdrawn() {
     for role in [Role::Recruiter, Role::HiringManager, Role::Viewer] {
         let weak = tenant.signs_in(&portal, role).await;
         invites(&weak, "x@example.com", "viewer").await.expect_problem(403, "forbidden");
-        weak.get("/api/team/invitations").await.expect_problem(403, "forbidden");
+        weak.get("/api/invitations").await.expect_problem(403, "forbidden");
     }
     let link = link(&console, &tenant.org).await;
     // Somebody else's account at the identity provider, which has let them in.
     let other = tenant.subject(Role::Viewer);
     let _ = other;
-    let path = format!("/api/team/invitations/{}", invited["id"].as_str().unwrap());
+    let path = format!("/api/invitations/{}", invited["id"].as_str().unwrap());
     let stranger = world.tenant().await.signs_in(&portal, Role::Owner).await;
     let foreign = stranger.send(stranger.request(Method::DELETE, &path)).await;
     foreign.expect_problem(404, "not_found");
@@ -177,11 +177,11 @@ async fn an_attempt_that_is_repeated_invites_once_and_an_outage_invites_nobody()
     let owner = tenant.signs_in(&portal, Role::Owner).await;
     let body = json!({ "email": "nora@example.com", "role": "viewer" });
     console.fails(&tenant.org, json!({ "management_status": 500 })).await;
-    owner.post("/api/team/invitations", &body).await.expect_problem(503, "unavailable");
+    owner.post("/api/invitations", &body).await.expect_problem(503, "unavailable");
     console.is_mended(&tenant.org).await;
-    assert_eq!(owner.get("/api/team/invitations").await.expect(200).json()["data"], json!([]));
+    assert_eq!(owner.get("/api/invitations").await.expect(200).json()["data"], json!([]));
     for _ in 0..2 {
-        let request = owner.request(Method::POST, "/api/team/invitations").json(&body);
+        let request = owner.request(Method::POST, "/api/invitations").json(&body);
         let _ = owner.send(request.header("Idempotency-Key", "one")).await.expect(201);
     }
     assert_eq!(console.invitations(&tenant.org).await.len(), 1);

@@ -1,4 +1,4 @@
-//! `/api/operator/impersonation`: looking at the portal as a member does.
+//! Looking at the portal as a member does.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -7,11 +7,11 @@ use employer_store::operator::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tenancy::TenantId;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::tenants::TenantPath;
 use super::{Operator, OperatorCall, reason_of};
 use crate::error::{ApiError, ErrorCode, Faults};
 use crate::extract::{Json, JsonBody, NoQuery};
@@ -23,8 +23,6 @@ const MAX_EMAIL_CHARS: usize = 320;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a body; the fields are read one by one")]
 pub(crate) struct ImpersonationRequest {
-    /// The tenant.
-    tenant_id: Uuid,
     /// A member of it, by e-mail address: operators have no list of members.
     #[schema(example = "ada@example.com")]
     email: String,
@@ -68,20 +66,21 @@ impl From<Impersonated> for ImpersonationBody {
 /// requests stands in the tenant's trail with the operator's name. `DELETE` ends it, and so does
 /// the end of the session.
 #[utoipa::path(
-    post, path = "/api/operator/impersonation", tag = "operator",
+    post, path = "/api/platform/tenants/{id}/impersonate", tag = "operator",
     operation_id = "startImpersonation",
+    params(("id" = Uuid, Path, description = "The tenant")),
     request_body(content = ImpersonationRequest, content_type = "application/json"),
     responses((status = 201, description = "It has begun", body = ImpersonationBody)),
 )]
 pub(crate) async fn start(
-    OperatorCall(operator, body): OperatorCall<JsonBody<Json>>,
+    OperatorCall(operator, (TenantPath(tenant), body)): OperatorCall<(TenantPath, JsonBody<Json>)>,
 ) -> Result<HttpResponse, ApiError> {
     let wanted = Wanted::read(&body.object)?;
     let Operator { user, session, platform } = operator;
     let wanted = NewImpersonation {
         session,
         operator: user,
-        tenant: wanted.tenant,
+        tenant,
         platform: &platform.org,
         email: &wanted.email,
         reason: &wanted.reason,
@@ -94,7 +93,7 @@ pub(crate) async fn start(
 
 /// Ends looking as a member.
 #[utoipa::path(
-    delete, path = "/api/operator/impersonation", tag = "operator",
+    delete, path = "/api/platform/impersonation", tag = "operator",
     operation_id = "endImpersonation",
     responses((status = 204, description = "It is over")),
 )]
@@ -109,7 +108,6 @@ pub(crate) async fn end(
 }
 
 struct Wanted {
-    tenant: TenantId,
     email: String,
     reason: String,
 }
@@ -118,16 +116,12 @@ impl Wanted {
     fn read(object: &Map<String, Value>) -> Result<Self, ApiError> {
         let mut faults = Faults::default();
         for name in object.keys() {
-            if !["tenant_id", "email", "reason"].contains(&name.as_str()) {
+            if !["email", "reason"].contains(&name.as_str()) {
                 let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-                faults.add(format!("#/{name}"), "unknown", "tenant_id, email and reason");
+                faults.add(format!("#/{name}"), "unknown", "email and reason");
             }
         }
         let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
-        let tenant = Uuid::try_parse(text("tenant_id")).ok();
-        if tenant.is_none() {
-            faults.add("#/tenant_id", "malformed", "the id of a tenant");
-        }
         let email = text("email").trim().to_owned();
         let is_address = email.contains('@')
             && email.chars().count() <= MAX_EMAIL_CHARS
@@ -139,10 +133,8 @@ impl Wanted {
         if let Err(rule) = reason {
             faults.add("#/reason", "out_of_range", rule);
         }
-        match (tenant, reason) {
-            (Some(tenant), Ok(reason)) if faults.is_empty() => {
-                Ok(Self { tenant: TenantId::from_uuid(tenant), email, reason })
-            }
+        match reason {
+            Ok(reason) if faults.is_empty() => Ok(Self { email, reason }),
             _ => Err(ApiError::new(ErrorCode::ValidationFailed, "The body is not valid.")
                 .with_fields(faults.into_vec())),
         }

@@ -1,4 +1,4 @@
-//! `/api/operator`: the platform's own people. They see which tenants there are, suspend and
+//! `/api/platform`: the platform's own people. They see which tenants there are, suspend and
 //! resume them, and look at the portal as a member does, for a while and with a reason.
 //!
 //! Operators are the members of one organization, and their power is of another kind than a

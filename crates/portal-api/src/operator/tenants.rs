@@ -1,4 +1,4 @@
-//! `/api/operator/tenants`.
+//! `/api/platform/tenants`.
 
 use std::future::{Ready, ready};
 use std::time::Duration;
@@ -130,7 +130,7 @@ impl From<TenantSummary> for TenantBody {
 
 /// Lists the tenants of the platform, for its operators.
 #[utoipa::path(
-    get, path = "/api/operator/tenants", tag = "operator", operation_id = "listTenants",
+    get, path = "/api/platform/tenants", tag = "operator", operation_id = "listTenants",
     params(
         ("status" = Option<String>, Query, description = "`active`, `suspended` or `archived`"),
         ("limit" = Option<u16>, Query, description = "Tenants on a page"),
@@ -189,7 +189,7 @@ pub(crate) struct TenantStatusBody {
 /// Suspends a tenant: nobody of it may work until it is resumed. It takes effect on every instance
 /// within a second.
 #[utoipa::path(
-    post, path = "/api/operator/tenants/{id}/suspend", tag = "operator",
+    post, path = "/api/platform/tenants/{id}/suspend", tag = "operator",
     operation_id = "suspendTenant",
     params(("id" = Uuid, Path, description = "The tenant")),
     request_body(content = Reason, content_type = "application/json"),
@@ -204,7 +204,7 @@ pub(crate) async fn suspend(
 
 /// Lets a suspended tenant work again.
 #[utoipa::path(
-    post, path = "/api/operator/tenants/{id}/resume", tag = "operator",
+    post, path = "/api/platform/tenants/{id}/resume", tag = "operator",
     operation_id = "resumeTenant",
     params(("id" = Uuid, Path, description = "The tenant")),
     request_body(content = Reason, content_type = "application/json"),
@@ -271,7 +271,7 @@ fn read_reason(body: &JsonBody<Json>) -> Result<String, ApiError> {
 
 /// The tenant that the path names. Text that is no id names none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TenantPath(TenantId);
+pub(crate) struct TenantPath(pub(super) TenantId);
 
 impl FromRequest for TenantPath {
     type Error = ApiError;

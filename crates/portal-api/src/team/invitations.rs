@@ -1,4 +1,4 @@
-//! `/api/team/invitations`: who is asked to join.
+//! `/api/invitations`: who is asked to join.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -20,7 +20,7 @@ use crate::writes::{Answer, Attempt, write_once};
 
 /// Lists the open invitations.
 #[utoipa::path(
-    get, path = "/api/team/invitations", tag = "team", operation_id = "listInvitations",
+    get, path = "/api/invitations", tag = "team", operation_id = "listInvitations",
     responses((status = 200, description = "The open invitations", body = InvitationsView)),
 )]
 pub(crate) async fn list_invitations(
@@ -38,7 +38,7 @@ pub(crate) async fn list_invitations(
 /// The identity provider mails the link. Whoever follows it and signs in with the invited address
 /// becomes a member in the invited role, once. Never above your own role.
 #[utoipa::path(
-    post, path = "/api/team/invitations", tag = "team", operation_id = "createInvitation",
+    post, path = "/api/invitations", tag = "team", operation_id = "createInvitation",
     params(("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this attempt, 1 to 255 characters: repeating it within a day gives the first answer again")),
     request_body(content = InvitationDraft, content_type = "application/json"),
     responses((status = 201, description = "The invitation; `Location` says where", body = InvitationView)),
@@ -60,7 +60,7 @@ pub(crate) async fn create_invitation(
     let _turn = state.management.permit().await?;
     write_once(&state, attempt, async |tx| {
         let invitation = invite(&state, tx, person, &email, role).await?;
-        let location = format!("/api/team/invitations/{}", invitation.id);
+        let location = format!("/api/invitations/{}", invitation.id);
         let answer = Answer::json(StatusCode::CREATED, &InvitationView::from(invitation))?;
         Ok(answer.with_header("Location", location))
     })
@@ -122,7 +122,7 @@ async fn give_up(state: &PortalState, org: &OrgId, id: &str) {
 
 /// Withdraws an invitation.
 #[utoipa::path(
-    delete, path = "/api/team/invitations/{id}", tag = "team", operation_id = "withdrawInvitation",
+    delete, path = "/api/invitations/{id}", tag = "team", operation_id = "withdrawInvitation",
     params(("id" = uuid::Uuid, Path, description = "The invitation")),
     responses((status = 204, description = "It cannot be accepted any more")),
 )]

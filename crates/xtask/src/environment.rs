@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::failure::Outcome;
-use crate::identity_provider::{CLIENT_ID, CLIENT_SECRET, issuer};
+use crate::identity_provider::{CLIENT_ID, CLIENT_SECRET, PLATFORM_ORG, issuer};
 use crate::postgres::{Cluster, DATABASE, RolePasswords};
 use crate::secrets::Secrets;
 
@@ -88,6 +88,7 @@ impl Environment {
             ("DATABASE_WORKER_URL", database("portal_worker", &passwords.worker)),
             ("DATABASE_PUBLIC_URL", database("portal_public", &passwords.public)),
             ("DATABASE_OPS_URL", database("portal_ops", &passwords.ops)),
+            ("PLATFORM_ORG_ID", PLATFORM_ORG.to_owned()),
             ("AUTH0_ISSUER_BASE_URL", issuer(addresses.identity_provider)),
             ("AUTH0_CLIENT_ID", CLIENT_ID.to_owned()),
             ("AUTH0_CLIENT_SECRET", CLIENT_SECRET.to_owned()),

@@ -8,6 +8,9 @@ use crate::http;
 use crate::processes::command;
 use crate::services::Services;
 
+/// The organization of the demo data whose members are platform operators.
+pub(crate) const PLATFORM_ORG: &str = "org_platform0operator";
+
 /// The application that dev-auth0 knows. Its secret guards nothing: dev-auth0 knows no passwords.
 pub(crate) const CLIENT_ID: &str = "portal-dev";
 pub(crate) const CLIENT_SECRET: &str = "portal-dev-secret";

@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::data::{self, DemoJob, DemoMember, DemoTenant, Moment};
-use super::report::{SeedError, SeedReport};
+use super::platform::insert_platform;
+use super::report::{SeedError, SeedReport, SignInDirectory};
 use super::rows::{self, JobRow, MemberRow, PersonRow, TenantRow};
 use super::writer::Stage;
 use super::{DEMO_DIRECTORY_JSON, writer};
@@ -30,7 +31,7 @@ pub async fn load_demo(
 ) -> Result<SeedReport, SeedError> {
     let people = people(&data::members()?);
     let employers = employers(now)?;
-    let directory = data::parse("people.json", DEMO_DIRECTORY_JSON)?;
+    let directory: SignInDirectory = data::parse("people.json", DEMO_DIRECTORY_JSON)?;
     let mut report = SeedReport { directory, ..SeedReport::default() };
 
     let mut stage = Stage::default();
@@ -50,6 +51,7 @@ pub async fn load_demo(
         }
     }
     stage.flush(&mut transaction, &mut report).await?;
+    insert_platform(&mut transaction, &report.directory).await?;
     transaction.commit().await?;
     if report.tenants > 0 {
         writer::vacuum(&mut connection).await?;
@@ -58,7 +60,7 @@ pub async fn load_demo(
     Ok(report)
 }
 
-fn person_id(subject: &str) -> Uuid {
+pub(super) fn person_id(subject: &str) -> Uuid {
     rows::id_of(&format!("person/{subject}"))
 }
 

@@ -30,6 +30,7 @@ mod generator;
 mod load;
 mod people;
 mod plan;
+mod platform;
 mod report;
 mod rows;
 mod stream;
@@ -38,6 +39,7 @@ mod writer;
 pub use demo::load_demo;
 pub use load::generate_load;
 pub use plan::LoadPlan;
+pub use platform::DEMO_PLATFORM_ORG;
 pub use report::{
     DirectoryMembership, DirectoryOrganization, DirectoryPerson, SeedError, SeedProgress,
     SeedReport, SignInDirectory,

@@ -32,6 +32,7 @@ mod fan_out;
 mod hub;
 mod lane;
 mod relay;
+mod stored;
 mod stream;
 pub mod webhooks;
 
@@ -42,4 +43,5 @@ pub use hub::{
 };
 pub use lane::{Lane, Message, Nowhere, Publisher, UnreadableMessage};
 pub use relay::{EventHandler, HandlerError, Relay, RelayHandle, RelaySettings, RelayStatistics};
+pub use stored::StoredTruth;
 pub use stream::{Cursor, InvalidCursor, Notice, Why, WhyReset};

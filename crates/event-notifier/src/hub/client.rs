@@ -332,7 +332,7 @@ impl Client {
 impl State {
     fn append(&mut self, seq: i64, notice: &Written) -> Offered {
         let at = Cursor { seq, ..self.at };
-        if !notice.is_about_applications || self.sight.shows(notice.job) {
+        if self.sight.shows(notice.needs, notice.job) {
             if !self.push(notice.frame(at)) {
                 return Offered::Full;
             }

@@ -29,7 +29,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tenancy::{Clock, TenantId, UserId};
+use tenancy::{Clock, EventKind, TenantId, UserId};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -45,9 +45,6 @@ pub use self::snapshots::{Figures, InvalidSubject, Snapshot, Subject};
 pub use self::truth::{Head, Page, Sight, Standing, Truth, TruthUnavailable, Viewer};
 use crate::lane::Message;
 use crate::stream::{self, Cursor, Why};
-
-/// The kind of message that says that a person has read or archived something.
-const FEED_CHANGED: &str = "feed.changed";
 
 /// Where a client wants to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,10 +153,11 @@ impl Hub {
         let inner = &self.0;
         inner.figures.messages.one();
         inner.notes_change(message);
-        if message.kind == FEED_CHANGED {
+        if message.kind == EventKind::FeedChanged {
             return self.feed_changed(message);
         }
-        let written = message.notice().write();
+        let Some(notice) = message.notice() else { return };
+        let written = notice.write();
         let lag = (inner.clock.now() - message.occurred_at).whole_milliseconds();
         let lag = u64::try_from(lag).unwrap_or_default();
         let registry = inner.registry();

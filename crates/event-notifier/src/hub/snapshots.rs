@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tenancy::TenantScope;
+use tenancy::{Permission, TenantScope};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -54,10 +54,11 @@ impl fmt::Display for Subject {
 impl Subject {
     /// Whether somebody with this sight may see figures of it.
     pub fn is_within(self, sight: &Sight) -> bool {
-        match self {
-            Self::Tenant => *sight == Sight::Everything,
-            Self::Job(job) => sight.shows(Some(job)),
-        }
+        let job = match self {
+            Self::Tenant => None,
+            Self::Job(job) => Some(job),
+        };
+        sight.shows(Some(Permission::ApplicationsRead), job)
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use async_trait::async_trait;
-use tenancy::{Evidence, SystemClock, TenantScope};
+use employer_store::feed::{NotificationKind, Published};
+use tenancy::{ApplicationId, Evidence, JobId, Role, SystemClock, TenantScope};
 use time::macros::datetime;
 use tokio::time::advance;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use super::*;
 use crate::stream::Notice;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
     feeds: Mutex<HashMap<(TenantId, UserId), (i64, Vec<Notice>)>>,
     ended: Mutex<HashSet<[u8; 32]>>,
@@ -38,14 +39,24 @@ impl Books {
         let (_, all) = feeds.entry((tenant(), user)).or_insert_with(|| (1, Vec::new()));
         let notice = Notice {
             event: Uuid::from_u128(all.len() as u128 + 1),
-            kind: "application_submitted".to_owned(),
+            kind: NotificationKind::ApplicationSubmitted,
             job: Some(job()),
             application: Some(Uuid::nil()),
             actor: None,
             occurred_at: datetime!(2026-11-22 10:00 UTC),
         };
         all.push(notice.clone());
-        Message::new(tenant(), notice, vec![(user, i64::try_from(all.len()).unwrap())])
+        Message::from(Published {
+            tenant: tenant(),
+            event_id: notice.event,
+            kind: EventKind::ApplicationSubmitted,
+            subject: notice.application,
+            job: notice.job.map(JobId::from_uuid),
+            application: notice.application.map(ApplicationId::from_uuid),
+            occurred_at: notice.occurred_at,
+            actor: None,
+            recipients: vec![(user, i64::try_from(all.len()).unwrap())],
+        })
     }
 }
 
@@ -99,8 +110,15 @@ struct House {
 
 impl House {
     fn new(settings: HubSettings) -> Self {
-        let books = Arc::new(Books::default());
-        *books.sight.lock().unwrap() = Sight::Everything;
+        let books = Arc::new(Books {
+            feeds: Mutex::default(),
+            ended: Mutex::default(),
+            is_away: AtomicBool::default(),
+            pages: AtomicUsize::default(),
+            at_once: AtomicUsize::default(),
+            most_at_once: AtomicUsize::default(),
+            sight: Mutex::new(sight(Role::Recruiter, &[])),
+        });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let truth: Arc<dyn Truth> = books.clone();
         let hub = Hub::spawn(truth, None, Arc::new(SystemClock), settings, stop.clone(), &tasks);
@@ -108,7 +126,7 @@ impl House {
     }
 
     fn opens(&self, number: u8, resume: Resume) -> Reader {
-        Reader::of(self.hub.open(viewer(number, 0), Sight::Everything, resume, &[]).unwrap())
+        Reader::of(self.hub.open(viewer(number, 0), sight(Role::Recruiter, &[]), resume, &[]).unwrap())
     }
 }
 
@@ -124,6 +142,10 @@ fn tenant() -> TenantId {
 
 fn job() -> Uuid {
     Uuid::from_u128(9)
+}
+
+fn sight(role: Role, jobs: &[Uuid]) -> Sight {
+    Sight { role, jobs: Arc::new(jobs.iter().copied().collect()) }
 }
 
 fn user(number: u8) -> UserId {
@@ -316,7 +338,7 @@ async fn a_sign_of_life_is_written_only_after_somebody_was_asked() {
 async fn only_the_session_that_ended_loses_its_streams() {
     let house = House::new(HubSettings::default());
     let mut readers = [0, 1].map(|session| {
-        let stream = house.hub.open(viewer(1, session), Sight::Everything, Resume::AtHead, &[]);
+        let stream = house.hub.open(viewer(1, session), sight(Role::Recruiter, &[]), Resume::AtHead, &[]);
         Reader::of(stream.unwrap())
     });
     passes(SOON).await;
@@ -338,12 +360,12 @@ async fn nobody_is_shown_what_they_may_not_see_any_more() {
     let house = House::new(HubSettings::default());
     let mut reader = house.opens(1, Resume::AtHead);
     passes(SOON).await;
-    *house.books.sight.lock().unwrap() = Sight::Jobs(Arc::new(HashSet::new()));
+    *house.books.sight.lock().unwrap() = sight(Role::HiringManager, &[]);
     house.hub.recheck(Concern::Tenant(tenant()));
     passes(SOON).await;
     let hidden = house.books.commits(user(1));
     house.hub.deliver(&hidden);
-    *house.books.sight.lock().unwrap() = Sight::Jobs(Arc::new(HashSet::from([job()])));
+    *house.books.sight.lock().unwrap() = sight(Role::HiringManager, &[job()]);
     house.hub.recheck(Concern::Anybody);
     passes(SOON).await;
     let shown = house.books.commits(user(1));
@@ -354,7 +376,7 @@ async fn nobody_is_shown_what_they_may_not_see_any_more() {
 #[tokio::test(start_paused = true)]
 async fn one_that_does_not_read_is_ended_and_holds_up_nobody() {
     let house = House::new(HubSettings::default());
-    let slow = house.hub.open(viewer(1, 0), Sight::Everything, Resume::AtHead, &[]).unwrap();
+    let slow = house.hub.open(viewer(1, 0), sight(Role::Recruiter, &[]), Resume::AtHead, &[]).unwrap();
     let mut slow = Reader::of(slow);
     let mut other = house.opens(1, Resume::AtHead);
     passes(SOON).await;
@@ -395,7 +417,7 @@ async fn those_too_many_are_refused_and_those_before_stay() {
     };
     let house = House::new(settings);
     let opens = |number, session| {
-        house.hub.open(viewer(number, session), Sight::Everything, Resume::AtHead, &[])
+        house.hub.open(viewer(number, session), sight(Role::Recruiter, &[]), Resume::AtHead, &[])
     };
     let mut open = vec![opens(1, 0).unwrap(), opens(1, 0).unwrap()];
     assert_eq!(opens(1, 0).unwrap_err(), Refused::Session);
@@ -435,7 +457,7 @@ async fn a_drain_ends_all_within_its_window_and_not_all_at_once() {
     passes(Duration::from_secs(5)).await;
     let half = readers.iter_mut().filter_map(|reader| reader.has("bye").then_some(())).count();
     assert!((20..=80).contains(&half), "{half}");
-    let refused = house.hub.open(viewer(200, 0), Sight::Everything, Resume::AtHead, &[]);
+    let refused = house.hub.open(viewer(200, 0), sight(Role::Recruiter, &[]), Resume::AtHead, &[]);
     assert_eq!(refused.unwrap_err(), Refused::Draining);
     for _ in 0..60 {
         passes(SOON).await;

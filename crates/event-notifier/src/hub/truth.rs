@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tenancy::{TenantId, TenantScope, UserId};
+use tenancy::{Grant, Permission, Role, TenantId, TenantScope, UserId};
 use uuid::Uuid;
 
 use crate::stream::{Cursor, Notice};
@@ -35,24 +35,26 @@ pub struct Page {
     pub notices: Vec<(i64, Notice)>,
 }
 
-/// Which of the notices about applications somebody may see.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Sight {
-    /// None.
-    #[default]
-    Nothing,
-    /// Those of these jobs.
-    Jobs(Arc<HashSet<Uuid>>),
-    /// All of the tenant.
-    Everything,
+/// What somebody may see: by their role, and of which jobs where that is for some only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// What they are.
+    pub role: Role,
+    /// The jobs whose team they are on; read where it matters only.
+    pub jobs: Arc<HashSet<Uuid>>,
 }
 
 impl Sight {
-    pub(crate) fn shows(&self, job: Option<Uuid>) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::Jobs(jobs) => job.is_some_and(|job| jobs.contains(&job)),
-            Self::Everything => true,
+    /// Of somebody about whom nothing but the role is known yet.
+    pub fn of_role(role: Role) -> Self {
+        Self { role, jobs: Arc::default() }
+    }
+
+    pub(crate) fn shows(&self, needs: Option<Permission>, job: Option<Uuid>) -> bool {
+        match needs.map_or(Grant::All, |permission| self.role.grant(permission)) {
+            Grant::None => false,
+            Grant::Assigned => job.is_some_and(|job| self.jobs.contains(&job)),
+            Grant::Published | Grant::All => true,
         }
     }
 }

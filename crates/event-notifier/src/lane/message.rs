@@ -1,8 +1,9 @@
 //! What instances tell each other: ids and numbers, never anything about a person.
 
 use bytes::Bytes;
+use employer_store::feed::{NotificationKind, Published};
 use serde::{Deserialize, Serialize};
-use tenancy::{TenantId, UserId};
+use tenancy::{ApplicationId, EventKind, JobId, TenantId, UserId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -25,8 +26,8 @@ pub struct Message {
     /// Which.
     #[serde(rename = "event_id")]
     pub event: Uuid,
-    /// What kind of notification it is, or `feed.changed`.
-    pub kind: String,
+    /// What happened.
+    pub kind: EventKind,
     /// The job that it is about.
     pub job: Option<Uuid>,
     /// The application that it is about.
@@ -40,27 +41,38 @@ pub struct Message {
     pub recipients: Vec<(UserId, i64)>,
 }
 
-impl Message {
-    /// A message in the form of this version.
-    pub fn new(tenant: TenantId, notice: Notice, recipients: Vec<(UserId, i64)>) -> Self {
-        let Notice { event, kind, job, application, actor, occurred_at } = notice;
-        Self { v: VERSION, tenant, event, kind, job, application, occurred_at, actor, recipients }
+impl From<Published> for Message {
+    fn from(event: Published) -> Self {
+        Self {
+            v: VERSION,
+            tenant: event.tenant,
+            event: event.event_id,
+            kind: event.kind,
+            job: event.job.map(JobId::as_uuid),
+            application: event.application.map(ApplicationId::as_uuid),
+            occurred_at: event.occurred_at,
+            actor: event.actor.map(UserId::as_uuid),
+            recipients: event.recipients,
+        }
     }
+}
 
+impl Message {
     /// The same for some of its recipients.
     pub(super) fn for_these(self, recipients: &[(UserId, i64)]) -> Self {
         Self { recipients: recipients.to_vec(), ..self }
     }
 
-    pub(crate) fn notice(&self) -> Notice {
-        Notice {
+    /// What its recipients see; none where nobody is told of such events.
+    pub(crate) fn notice(&self) -> Option<Notice> {
+        Some(Notice {
             event: self.event,
-            kind: self.kind.clone(),
+            kind: NotificationKind::of(self.kind)?,
             job: self.job,
             application: self.application,
             actor: self.actor,
             occurred_at: self.occurred_at,
-        }
+        })
     }
 
     pub(super) fn encode(&self) -> Option<Bytes> {
@@ -81,17 +93,17 @@ mod tests {
 
     #[test]
     fn it_is_read_as_it_is_written_and_by_its_own_version_alone() {
-        let notice = Notice {
-            event: Uuid::from_u128(1),
-            kind: "mention".to_owned(),
+        let message = Message::from(Published {
+            tenant: TenantId::from_uuid(Uuid::from_u128(2)),
+            event_id: Uuid::from_u128(1),
+            kind: EventKind::MentionCreated,
+            subject: None,
             job: None,
-            application: Some(Uuid::from_u128(3)),
-            actor: Some(Uuid::from_u128(4)),
+            application: Some(ApplicationId::from_uuid(Uuid::from_u128(3))),
             occurred_at: datetime!(2026-11-22 10:00:00.25 UTC),
-        };
-        let tenant = TenantId::from_uuid(Uuid::from_u128(2));
-        let recipients = vec![(UserId::from_uuid(Uuid::from_u128(5)), 7)];
-        let message = Message::new(tenant, notice, recipients);
+            actor: Some(UserId::from_uuid(Uuid::from_u128(4))),
+            recipients: vec![(UserId::from_uuid(Uuid::from_u128(5)), 7)],
+        });
         let bytes = message.encode().unwrap();
         assert_eq!(Message::decode(&bytes), Ok(message.clone()));
         let other = Message { v: 2, ..message }.encode().unwrap();

@@ -4,7 +4,9 @@
 //! `\n` and `\r`: nothing in them can end a line early.
 
 use bytes::Bytes;
+use employer_store::feed::NotificationKind;
 use serde::Serialize;
+use tenancy::Permission;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
@@ -88,7 +90,7 @@ pub struct Notice {
     /// The event.
     pub event: Uuid,
     /// What kind of notification it is.
-    pub kind: String,
+    pub kind: NotificationKind,
     /// The job that it is about.
     pub job: Option<Uuid>,
     /// The application that it is about.
@@ -100,9 +102,9 @@ pub struct Notice {
 }
 
 #[derive(Serialize)]
-struct NoticeBody<'a> {
+struct NoticeBody {
     event_id: Uuid,
-    kind: &'a str,
+    kind: &'static str,
     job: Option<Uuid>,
     application: Option<Uuid>,
     actor: Option<Uuid>,
@@ -112,7 +114,8 @@ struct NoticeBody<'a> {
 /// A notice in the form that is the same for all who get it.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    pub(crate) is_about_applications: bool,
+    /// What somebody must be allowed to who is to see it.
+    pub(crate) needs: Option<Permission>,
     pub(crate) job: Option<Uuid>,
     /// From after the brace that opens the JSON to the end of the frame.
     tail: String,
@@ -122,7 +125,7 @@ impl Notice {
     pub(crate) fn write(&self) -> Written {
         let body = NoticeBody {
             event_id: self.event,
-            kind: &self.kind,
+            kind: self.kind.as_str(),
             job: self.job,
             application: self.application,
             actor: self.actor,
@@ -130,7 +133,7 @@ impl Notice {
         };
         let json = json(&body);
         let tail = format!("{}\n\n", json.strip_prefix('{').unwrap_or("}"));
-        Written { is_about_applications: self.application.is_some(), job: self.job, tail }
+        Written { needs: self.kind.needs(), job: self.job, tail }
     }
 }
 
@@ -257,7 +260,7 @@ mod tests {
     fn a_notification_has_its_number_in_its_id_and_in_its_data() {
         let notice = Notice {
             event: Uuid::from_u128(1),
-            kind: "application_submitted".to_owned(),
+            kind: NotificationKind::ApplicationSubmitted,
             job: Some(Uuid::from_u128(2)),
             application: None,
             actor: None,
@@ -275,16 +278,8 @@ mod tests {
 
     #[test]
     fn no_text_ends_a_line_early() {
-        let notice = Notice {
-            event: Uuid::nil(),
-            kind: "a\r\nb\ndata: {}\rid: 9".to_owned(),
-            job: None,
-            application: None,
-            actor: None,
-            occurred_at: datetime!(2026-11-22 10:00 UTC),
-        };
-        let frame = text(&notice.write().frame(Cursor { epoch: 1, seq: 1 }));
-        assert_eq!(frame.matches('\n').count(), 4, "{frame}");
+        let frame = text(&metrics(&"a\r\nb\ndata: {}\rid: 9"));
+        assert_eq!(frame.matches('\n').count(), 3, "{frame}");
         assert!(!frame.contains('\r'));
     }
 

@@ -1,0 +1,90 @@
+//! What the hub asks, answered by Postgres.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use employer_store::feed::{self, Notification};
+use employer_store::streams::{StreamCheck, check_streams};
+use employer_store::{StoreError, TenantDb};
+use tenancy::{ApplicationId, JobId, UserId};
+
+use crate::hub::{Head, Page, Sight, Standing, Truth, TruthUnavailable, Viewer};
+use crate::stream::{Cursor, Notice};
+
+/// Feeds and sessions as the database has them.
+#[derive(Clone, Debug)]
+pub struct StoredTruth {
+    db: TenantDb,
+    idle: Duration,
+}
+
+impl StoredTruth {
+    /// Over `db`; sessions that were not in use for `idle` are over.
+    pub fn new(db: TenantDb, idle: Duration) -> Self {
+        Self { db, idle }
+    }
+}
+
+impl From<StoreError> for TruthUnavailable {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<feed::Head> for Head {
+    fn from(head: feed::Head) -> Self {
+        Self { at: Cursor { epoch: head.epoch, seq: head.seq }, unread: head.unread }
+    }
+}
+
+fn notice_of(row: Notification) -> (i64, Notice) {
+    let notice = Notice {
+        event: row.event_id,
+        kind: row.kind,
+        job: row.job.map(JobId::as_uuid),
+        application: row.application.map(ApplicationId::as_uuid),
+        actor: row.actor.map(UserId::as_uuid),
+        occurred_at: row.created_at,
+    };
+    (row.seq, notice)
+}
+
+#[async_trait]
+impl Truth for StoredTruth {
+    async fn page(
+        &self,
+        viewer: &Viewer,
+        after: Option<i64>,
+        most: u16,
+    ) -> Result<Page, TruthUnavailable> {
+        let mut tx = self.db.begin_read(&viewer.scope).await?;
+        // The end first: whatever has a number up to it is there when the notices are read.
+        let head = feed::head(&mut tx, viewer.user).await?;
+        let notices = match after {
+            Some(after) if after < head.seq => {
+                feed::since(&mut tx, viewer.user, after, i64::from(most)).await?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Page { head: head.into(), notices: notices.into_iter().map(notice_of).collect() })
+    }
+
+    async fn standings(&self, viewers: &[Viewer]) -> Result<Vec<Standing>, TruthUnavailable> {
+        let checks = viewers.iter().map(|viewer| StreamCheck {
+            tenant: viewer.scope.tenant(),
+            user: viewer.user,
+            session: viewer.session,
+        });
+        let checks: Vec<StreamCheck> = checks.collect();
+        let found = check_streams(&self.db, &checks, self.idle).await?;
+        let standing = |found: Option<_>| match found {
+            None => Standing::Ended,
+            Some(employer_store::streams::OpenStream { role, jobs, head }) => Standing::Stands {
+                sight: Sight { role, jobs: Arc::new(jobs.into_iter().collect()) },
+                head: head.into(),
+            },
+        };
+        Ok(found.into_iter().map(standing).collect())
+    }
+}

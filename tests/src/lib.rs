@@ -19,6 +19,7 @@ pub mod console;
 pub mod dashboard;
 pub mod drill;
 pub mod environment;
+pub mod events;
 pub mod identity;
 pub mod issuer;
 pub mod job;

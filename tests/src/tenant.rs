@@ -207,6 +207,10 @@ impl Tenant {
         browser
     }
 
+    pub(crate) async fn connection(&self) -> PgConnection {
+        self.world.superuser().await
+    }
+
     /// Suspends it, as an operator of the platform would.
     pub async fn is_suspended(&self) {
         let mut connection = self.world.superuser().await;

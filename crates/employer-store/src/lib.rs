@@ -50,6 +50,7 @@ pub mod provider_messages;
 pub mod public_board;
 pub mod seed;
 pub mod sessions;
+pub mod streams;
 pub mod team;
 mod tenant_db;
 #[cfg(feature = "testing")]

@@ -41,7 +41,7 @@ pub use hub::{
     Concern, Figures, Head, Hub, HubFigures, HubSettings, InvalidSubject, LiveStream, Page,
     Refused, Resume, Sight, Snapshot, Standing, Subject, Truth, TruthUnavailable, Viewer,
 };
-pub use lane::{Lane, Message, Nowhere, Publisher, UnreadableMessage};
+pub use lane::{Lane, Message, UnreadableMessage};
 pub use relay::{EventHandler, HandlerError, Relay, RelayHandle, RelaySettings, RelayStatistics};
 pub use stored::StoredTruth;
 pub use stream::{Cursor, InvalidCursor, Notice, Why, WhyReset};

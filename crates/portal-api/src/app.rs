@@ -14,8 +14,10 @@
 //! 5. the resource; its handler's `Gated` checks credential, CSRF token and permission before it
 //!    looks at what was sent.
 
+use std::any::Any;
 use std::io;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{HttpServiceFactory, Server, ServiceFactory, ServiceRequest, ServiceResponse};
@@ -34,7 +36,7 @@ use crate::jobs::{figures, item, list, transitions, write};
 use crate::operator::{impersonation, tenants};
 use crate::state::{Phase, PortalState};
 use crate::webhooks::{deliveries, endpoints};
-use crate::{docs, health, metrics, team};
+use crate::{docs, health, metrics, stream, team};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +172,7 @@ routes! {
         "/api/webhooks/{id}/deliveries/{delivery}/redeliver" {
             POST Needs(WebhooksManage) => deliveries::redeliver;
         }
+        "/api/events/stream" { GET Needs(SessionRead) => stream::stream_events; }
         "/api/cache/status" { GET Needs(CacheRead) => status::get_status; }
         "/api/cache/keys" { GET Needs(CacheRead) => keys::list_keys; }
         "/api/cache/invalidate" { DELETE Needs(CacheWrite) => invalidate::invalidate_cache; }
@@ -274,11 +277,29 @@ pub fn server(state: web::Data<PortalState>, listener: TcpListener) -> io::Resul
         .client_request_timeout(http.client_request_timeout)
         .client_disconnect_timeout(http.client_request_timeout)
         .max_connections(http.max_connections)
+        // Events are small and must not wait for the acknowledgement of the ones before.
+        .tcp_nodelay(true)
+        // Otherwise a tab that was closed is noticed only when its second event cannot be written.
+        .h1_allow_half_closed(false)
+        .on_connect(move |connection, _| limit_unread(connection, http.unread_timeout))
         .shutdown_timeout(http.shutdown_timeout.as_secs())
         .disable_signals()
         .listen(listener)?
         .run();
     Ok(server)
+}
+
+/// Has the kernel cut a connection whose client does not take what was sent to it: an endless answer
+/// has no other end while nothing of it can be written.
+fn limit_unread(connection: &dyn Any, longest: Duration) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
+        && let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(longest))
+    {
+        tracing::debug!(%error, "a connection has no limit for what is unread");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _no_such_limit = (connection, longest);
 }
 
 /// Refuses until the database role and the tables have been checked: before, nobody knows whether

@@ -33,6 +33,7 @@ pub mod metrics;
 mod openapi;
 mod operator;
 pub mod state;
+mod stream;
 mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -48,4 +49,5 @@ pub use limits::{Charge, RateLimits, Rates, SharedCounts};
 pub use openapi::openapi_document;
 pub use operator::{Operators, Platform};
 pub use state::{ApiKeySettings, ApiSettings, HttpSettings, Lifecycle, Limits, Phase, PortalState};
+pub use stream::follow_access;
 pub use webhooks::Webhooks;

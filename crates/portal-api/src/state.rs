@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use employer_store::TenantDb;
+use event_notifier::Hub;
 use secrecy::SecretString;
 use session_store::{AccessCopies, PortalSessionStore};
 use tenancy::Clock;
@@ -55,6 +56,8 @@ pub struct PortalState {
     pub audit: AuditTrail,
     /// The platform's own people.
     pub operators: Operators,
+    /// The streams of events that are open.
+    pub live: Hub,
     /// What follows a committed write.
     pub writes: Writes,
     /// Telling the tenants' own systems.
@@ -152,6 +155,8 @@ pub struct HttpSettings {
     pub shutdown_timeout: Duration,
     /// Most connections of one worker.
     pub max_connections: usize,
+    /// How long a client may leave unread what was sent to it before its connection is cut.
+    pub unread_timeout: Duration,
 }
 
 /// Bounds of input.

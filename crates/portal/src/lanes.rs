@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use employer_store::WorkerDb;
-use employer_store::feed::{Published, TellingSettings};
+use employer_store::feed::TellingSettings;
 use event_notifier::{
     FanOut, FanOutSettings, FanOutStatistics, Listener, Relay, RelayHandle, RelaySettings,
 };
@@ -16,25 +16,17 @@ use tokio_util::task::TaskTracker;
 use crate::invalidator::Invalidator;
 use crate::settings::Tuning;
 
-/// Nobody looks on: what is told stands in the inboxes.
-#[derive(Debug)]
-struct NobodyLooks;
-
-impl Listener for NobodyLooks {
-    fn told(&self, _events: Vec<Published>) {}
-}
-
 /// Starts both lanes on `tasks`.
 pub(crate) fn start(
     tuning: &Tuning,
     db: &WorkerDb,
     (access, cache): (AccessChanges, TenantCache),
+    listener: Arc<dyn Listener>,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> (RelayHandle, Arc<FanOutStatistics>) {
     let invalidator = Arc::new(Invalidator { access, cache });
     let relay = Relay::spawn(db.clone(), invalidator, relay_settings(tuning), stop.clone(), tasks);
-    let listener = Arc::new(NobodyLooks);
     let settings = fan_out_settings(tuning);
     let told = FanOut::spawn(db.clone(), listener, settings, &relay, stop.clone(), tasks);
     (relay, told)

@@ -8,6 +8,7 @@ mod commands;
 mod invalidator;
 mod lanes;
 mod ledger;
+mod live;
 mod provider;
 mod settings;
 mod shared_counts;

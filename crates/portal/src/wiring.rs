@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::commands::CommandError;
 use crate::lanes;
 use crate::ledger::StoredLedger;
+use crate::live;
 use crate::provider::{self, Connection};
 use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::shared_counts::RedisCounts;
@@ -76,11 +77,19 @@ pub(crate) async fn build(
         settings.cache_keys.clone(),
     )
     .map_err(CommandError::CacheKeys)?;
-    let copies = join(&provider, &cache, &settings.tuning)?;
+    let (copies, backplane) = join(&provider, &cache, settings)?;
+    let (hub, lane) = live::start(
+        (&settings.redis, &settings.tuning),
+        (&db, &clock),
+        (&copies, backplane),
+        stop,
+        tasks,
+    )?;
     let callers = Callers::new(Duration::from_millis(settings.tuning.session.lease_ms));
     let access = AccessChanges::new(copies.clone(), callers.clone(), db.clone());
     let acting = (access.clone(), cache.clone());
-    let (relay, fan_out) = lanes::start(&settings.tuning, &worker_db, acting, stop, tasks);
+    let (relay, fan_out) =
+        lanes::start(&settings.tuning, &worker_db, acting, Arc::new(lane), stop, tasks);
     let expiry = job_expiry(settings, &worker_db, &clock);
     tasks.spawn(expiry.run_until_stopped(stop.clone()));
     let backend = Backend {
@@ -99,6 +108,7 @@ pub(crate) async fn build(
         writes: writes.clone(),
         fan_out,
         webhooks: webhooks.worker.clone(),
+        live: hub.clone(),
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),
@@ -142,6 +152,7 @@ pub(crate) async fn build(
         access: copies,
         settings: api,
         db,
+        live: hub,
         writes,
         webhooks,
         cache,
@@ -194,16 +205,17 @@ fn start_writers(
 fn join(
     provider: &Arc<dyn RedisProvider>,
     cache: &TenantCache,
-    tuning: &Tuning,
-) -> Result<AccessCopies, CommandError> {
-    let copies = AccessCopies::new(Arc::clone(provider), session_settings(tuning));
-    let topics = [tenant_cache::TOPIC, session_store::TOPIC];
+    settings: &Settings,
+) -> Result<(AccessCopies, Backplane), CommandError> {
+    let copies = AccessCopies::new(Arc::clone(provider), session_settings(&settings.tuning));
+    let mut topics = vec![tenant_cache::TOPIC, session_store::TOPIC];
+    topics.extend(live::topics(&settings.redis, &settings.tuning));
     let backplane = Backplane::spawn(Arc::clone(provider), &topics);
     cache
         .joins(backplane.clone())
-        .and_then(|()| copies.joins(backplane))
+        .and_then(|()| copies.joins(backplane.clone()))
         .map_err(|error| CommandError::Redis(error.to_string()))?;
-    Ok(copies)
+    Ok((copies, backplane))
 }
 
 /// Says which service was chosen and why, since it may follow from what an environment happens to
@@ -348,6 +360,7 @@ fn http_settings(tuning: &Tuning) -> HttpSettings {
         body_timeout: Duration::from_millis(tuning.http.request_body_timeout_ms),
         shutdown_timeout: Duration::from_secs(tuning.http.shutdown_timeout_seconds),
         max_connections: tuning.http.max_connections,
+        unread_timeout: Duration::from_secs(tuning.events.unread_seconds),
     }
 }
 

@@ -114,6 +114,7 @@ pub(crate) fn routes() -> Vec<Route> {
         route(&get, "/api/sessions", Session, &none, 200),
         route(&delete, "/api/sessions/{handle}", Device, &none, 204),
         route(&delete, "/api/sessions", Session, &none, 204),
+        route(&get, "/api/events/stream", Session, &none, 200),
         route(&get, "/api/api-keys", Nothing, &none, 200),
         route(&post, "/api/api-keys", Nothing, &key, 201),
         route(&delete, "/api/api-keys/{id}", ApiKey, &none, 204),

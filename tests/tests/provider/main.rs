@@ -7,5 +7,6 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod events;
 mod one_instance;
 mod two_instances;

@@ -49,6 +49,14 @@ impl Audience {
     }
 }
 
+impl NotificationKind {
+    /// What somebody must be allowed who is to see such a notification, in its job where they are
+    /// allowed it in assigned ones only; none where it is theirs alone.
+    pub const fn needs(self) -> Option<Permission> {
+        Audience::of(self).permission()
+    }
+}
+
 /// The kinds of notifications by column: `kinds[i]` reaches `words[i]`.
 #[derive(Debug, Default)]
 pub(super) struct Kinds {

@@ -168,6 +168,11 @@ impl Client {
         state.append(seq, notice)
     }
 
+    /// What it may see is this from now on.
+    pub(crate) fn sees(&self, sight: Sight) {
+        self.state().sight = sight;
+    }
+
     /// Begins at a place, with what is known of the feed.
     pub(crate) fn begin(&self, at: Cursor, head: Head) {
         let mut state = self.state();

@@ -29,7 +29,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tenancy::{Clock, EventKind, TenantId, UserId};
+use tenancy::{Clock, EventKind, Role, TenantId, UserId};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -123,18 +123,19 @@ impl Hub {
         hub
     }
 
-    /// Opens a stream for a viewer who has just been verified.
+    /// Opens a stream for a viewer who has just been verified. What their role shows in some jobs
+    /// only waits until it is known in which, and nothing is passed over meanwhile.
     pub fn open(
         &self,
         viewer: Viewer,
-        sight: Sight,
+        role: Role,
         resume: Resume,
         subjects: &[Subject],
     ) -> Result<LiveStream, Refused> {
         let inner = &self.0;
         let share = rand::random_range(0.8..=1.0);
         let age = inner.settings.max_age.mul_f64(share);
-        let watched = Watched::new(subjects);
+        let (sight, watched) = (Sight::of_role(role), Watched::new(subjects));
         let client = Arc::new(Client::new(viewer, sight, watched, Instant::now() + age));
         if let Err(refused) = inner.registry().admit(&client, &inner.settings) {
             inner.figures.refused.one(refused);

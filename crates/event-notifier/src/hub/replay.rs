@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::client::{Client, Offered};
-use super::truth::{Head, Page};
+use super::truth::{Head, Page, Standing, TruthUnavailable};
 use super::{Inner, Resume, snapshots};
 use crate::stream::{self, Cursor, Hello, Why, WhyReset};
 
@@ -35,13 +35,17 @@ pub(super) async fn read(
             Some((Resume::AtHead | Resume::Unreadable, _)) => None,
             None => Some(at.seq),
         };
-        let Some(mut page) = page(&inner, &client, after).await else {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            continue;
+        let is_new = begin.is_some();
+        let mut page = match page(&inner, &client, after, is_new).await {
+            Read::Page(page) => page,
+            Read::Ended => return inner.close(&client, Why::Revoked),
+            Read::Unavailable => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
         };
         pause = FIRST_PAUSE;
-        let is_new = begin.is_some();
         let why = match begin.take() {
             Some((resume, age)) => greet(&inner, &client, resume, age, page.head),
             None => lost(at, page.head.at),
@@ -82,22 +86,43 @@ async fn is_emptied(client: &Client, patience: Duration) -> bool {
     }
 }
 
-/// One page; few streams read at a time, whatever happens to all of them at once.
-async fn page(inner: &Inner, client: &Client, after: Option<i64>) -> Option<Page> {
-    let Ok(_turn) = inner.reads.acquire().await else { return None };
+/// What came of a question.
+enum Read {
+    Page(Page),
+    Ended,
+    Unavailable,
+}
+
+/// One page; few streams read at a time, whatever happens to all of them at once. For a new stream
+/// it is asked first whether it still may be, and what it may see: it is registered by now, so no
+/// change after this passes it by.
+async fn page(inner: &Inner, client: &Client, after: Option<i64>, is_new: bool) -> Read {
+    let Ok(_turn) = inner.reads.acquire().await else { return Read::Unavailable };
     inner.figures.reads.one();
-    let question = inner.truth.page(&client.viewer, after, inner.settings.page);
-    match timeout(inner.settings.deadline, question).await {
-        Ok(Ok(page)) => Some(page),
+    let viewer = &client.viewer;
+    let questions = async {
+        if is_new {
+            let standings = inner.truth.standings(std::slice::from_ref(viewer)).await?;
+            match standings.into_iter().next() {
+                Some(Standing::Stands { sight, .. }) => client.sees(sight),
+                Some(Standing::Ended) | None => return Ok(Read::Ended),
+            }
+        }
+        inner.truth.page(viewer, after, inner.settings.page).await.map(Read::Page)
+    };
+    let answer: Result<Result<Read, TruthUnavailable>, _> =
+        timeout(inner.settings.deadline, questions).await;
+    match answer {
+        Ok(Ok(read)) => read,
         Ok(Err(error)) => {
             inner.figures.failures.one();
             let error = &error as &dyn std::error::Error;
             tracing::debug!(error, "a feed could not be read");
-            None
+            Read::Unavailable
         }
         Err(_elapsed) => {
             inner.figures.failures.one();
-            None
+            Read::Unavailable
         }
     }
 }

@@ -126,7 +126,7 @@ impl House {
     }
 
     fn opens(&self, number: u8, resume: Resume) -> Reader {
-        Reader::of(self.hub.open(viewer(number, 0), sight(Role::Recruiter, &[]), resume, &[]).unwrap())
+        Reader::of(self.hub.open(viewer(number, 0), Role::Recruiter, resume, &[]).unwrap())
     }
 }
 
@@ -338,7 +338,7 @@ async fn a_sign_of_life_is_written_only_after_somebody_was_asked() {
 async fn only_the_session_that_ended_loses_its_streams() {
     let house = House::new(HubSettings::default());
     let mut readers = [0, 1].map(|session| {
-        let stream = house.hub.open(viewer(1, session), sight(Role::Recruiter, &[]), Resume::AtHead, &[]);
+        let stream = house.hub.open(viewer(1, session), Role::Recruiter, Resume::AtHead, &[]);
         Reader::of(stream.unwrap())
     });
     passes(SOON).await;
@@ -376,7 +376,7 @@ async fn nobody_is_shown_what_they_may_not_see_any_more() {
 #[tokio::test(start_paused = true)]
 async fn one_that_does_not_read_is_ended_and_holds_up_nobody() {
     let house = House::new(HubSettings::default());
-    let slow = house.hub.open(viewer(1, 0), sight(Role::Recruiter, &[]), Resume::AtHead, &[]).unwrap();
+    let slow = house.hub.open(viewer(1, 0), Role::Recruiter, Resume::AtHead, &[]).unwrap();
     let mut slow = Reader::of(slow);
     let mut other = house.opens(1, Resume::AtHead);
     passes(SOON).await;
@@ -417,7 +417,7 @@ async fn those_too_many_are_refused_and_those_before_stay() {
     };
     let house = House::new(settings);
     let opens = |number, session| {
-        house.hub.open(viewer(number, session), sight(Role::Recruiter, &[]), Resume::AtHead, &[])
+        house.hub.open(viewer(number, session), Role::Recruiter, Resume::AtHead, &[])
     };
     let mut open = vec![opens(1, 0).unwrap(), opens(1, 0).unwrap()];
     assert_eq!(opens(1, 0).unwrap_err(), Refused::Session);
@@ -457,7 +457,7 @@ async fn a_drain_ends_all_within_its_window_and_not_all_at_once() {
     passes(Duration::from_secs(5)).await;
     let half = readers.iter_mut().filter_map(|reader| reader.has("bye").then_some(())).count();
     assert!((20..=80).contains(&half), "{half}");
-    let refused = house.hub.open(viewer(200, 0), sight(Role::Recruiter, &[]), Resume::AtHead, &[]);
+    let refused = house.hub.open(viewer(200, 0), Role::Recruiter, Resume::AtHead, &[]);
     assert_eq!(refused.unwrap_err(), Refused::Draining);
     for _ in 0..60 {
         passes(SOON).await;

@@ -7,20 +7,23 @@ mod message;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use employer_store::feed::Published;
+use futures_util::{StreamExt as _, stream};
 use redis_provider::{Backplane, Incoming, RedisError, Subscription};
 use tenancy::TenantId;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::message::{Message, UnreadableMessage};
+use crate::fan_out::Listener;
 use crate::hub::Hub;
 
 /// The partitions, as topics.
+const FIRST: &str = "feed:0";
 const TOPICS: [&str; 8] =
-    ["feed:0", "feed:1", "feed:2", "feed:3", "feed:4", "feed:5", "feed:6", "feed:7"];
+    [FIRST, "feed:1", "feed:2", "feed:3", "feed:4", "feed:5", "feed:6", "feed:7"];
 
 /// What says only that messages get through.
 const TICK: &[u8] = b"tick";
@@ -28,22 +31,20 @@ const TICK: &[u8] = b"tick";
 /// Most recipients of one message; an event with more is told in several.
 const MOST_RECIPIENTS: usize = 500;
 
+/// Messages that wait to be sent; what does not fit is found in the feed.
+const QUEUE: usize = 4_096;
+
+/// Most messages that are under way at a time.
+const AT_ONCE: usize = 64;
+
 /// Longest time for one message to be taken by the service.
 const DEADLINE: Duration = Duration::from_secs(2);
-
-/// Takes what was committed to whoever is connected.
-#[async_trait]
-pub trait Publisher: Send + Sync + std::fmt::Debug {
-    /// Tells all instances. What is lost is lost: streams find it in the feed.
-    async fn publish(&self, messages: Vec<Message>);
-}
 
 /// The lane of this process. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Lane {
-    backplane: Backplane,
-    partitions: usize,
     hub: Hub,
+    queue: mpsc::Sender<Message>,
 }
 
 impl Lane {
@@ -72,24 +73,51 @@ impl Lane {
             let listening = listen(backplane.listen(topic)?, hub.clone());
             tasks.spawn(stop.clone().run_until_cancelled_owned(listening));
         }
-        let lane = Self { backplane, partitions: topics.len(), hub };
-        let ticking = lane.clone().keep_ticking(tick);
-        tasks.spawn(stop.clone().run_until_cancelled_owned(ticking));
-        Ok(lane)
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let sender = Sender { backplane, partitions: topics.len(), hub: hub.clone() };
+        let sending = sender.clone().send_all(waiting);
+        tasks.spawn(stop.clone().run_until_cancelled_owned(sending));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(sender.keep_ticking(tick)));
+        Ok(Self { hub, queue })
     }
+}
 
+/// The way out.
+#[derive(Clone, Debug)]
+struct Sender {
+    backplane: Backplane,
+    partitions: usize,
+    hub: Hub,
+}
+
+impl Sender {
     fn topic(&self, tenant: TenantId) -> &'static str {
-        let low = tenant.as_uuid().as_u128() % self.partitions.max(1) as u128;
-        let place = usize::try_from(low).unwrap_or_default();
-        TOPICS.get(place).copied().unwrap_or("feed:0")
+        let place = tenant.as_uuid().as_u128() % self.partitions.max(1) as u128;
+        let place = usize::try_from(place).unwrap_or_default();
+        TOPICS.get(place).copied().unwrap_or(FIRST)
     }
 
-    async fn send(&self, message: &Message) {
-        let Some(payload) = message.encode() else { return self.hub.misses_publishing() };
-        self.send_bytes(self.topic(message.tenant), payload).await;
+    /// Several are under way at a time, begun in their order.
+    async fn send_all(self, waiting: mpsc::Receiver<Message>) {
+        let messages = stream::unfold(waiting, async |mut waiting| {
+            waiting.recv().await.map(|message| (message, waiting))
+        });
+        let sent = messages.map(|message| self.send(message)).buffered(AT_ONCE);
+        sent.for_each(async |()| {}).await;
     }
 
-    async fn send_bytes(&self, topic: &str, payload: Bytes) {
+    async fn send(&self, message: Message) {
+        let topic = self.topic(message.tenant);
+        if message.recipients.len() <= MOST_RECIPIENTS {
+            return self.send_one(topic, message.encode()).await;
+        }
+        for part in message.recipients.chunks(MOST_RECIPIENTS) {
+            self.send_one(topic, message.clone().for_these(part).encode()).await;
+        }
+    }
+
+    async fn send_one(&self, topic: &str, payload: Option<Bytes>) {
+        let Some(payload) = payload else { return self.hub.misses_publishing() };
         let sent = tokio::time::timeout(DEADLINE, self.backplane.publish(topic, payload)).await;
         if !matches!(sent, Ok(Ok(()))) {
             self.hub.misses_publishing();
@@ -103,38 +131,24 @@ impl Lane {
             let share = rand::random_range(0.5..=1.0);
             tokio::time::sleep(tick.mul_f64(share)).await;
             if self.hub.silence() >= tick / 2 {
-                self.send_bytes(
-                    self.topic(TenantId::from_uuid(uuid::Uuid::nil())),
-                    Bytes::from_static(TICK),
-                )
-                .await;
+                self.send_one(FIRST, Some(Bytes::from_static(TICK))).await;
             }
         }
     }
 }
 
-#[async_trait]
-impl Publisher for Lane {
-    async fn publish(&self, messages: Vec<Message>) {
-        for message in messages {
-            if message.recipients.len() <= MOST_RECIPIENTS {
-                self.send(&message).await;
-                continue;
-            }
-            for part in message.recipients.chunks(MOST_RECIPIENTS) {
-                self.send(&message.clone().for_these(part)).await;
+impl Listener for Lane {
+    /// The streams of this instance at once; the other instances by a message each. This one hears
+    /// its own messages as well, which every stream knows by their numbers.
+    fn told(&self, events: Vec<Published>) {
+        for event in events {
+            let message = Message::from(event);
+            self.hub.deliver(&message);
+            if self.queue.try_send(message).is_err() {
+                self.hub.misses_publishing();
             }
         }
     }
-}
-
-/// A lane without a service, for tests and for processes without streams.
-#[derive(Debug)]
-pub struct Nowhere;
-
-#[async_trait]
-impl Publisher for Nowhere {
-    async fn publish(&self, _messages: Vec<Message>) {}
 }
 
 async fn listen(mut subscription: Subscription, hub: Hub) {

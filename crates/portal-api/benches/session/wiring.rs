@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::cookie::Key;
 use employer_store::{DatabaseSettings, TenantDb, WorkerDb};
 use event_notifier::webhooks::{AddressRules, WebhookHandle, WebhookVault};
-use event_notifier::{Relay, RelaySettings};
+use event_notifier::{Hub, HubSettings, Relay, RelaySettings, StoredTruth};
 use portal_api::access::AccessChanges;
 use portal_api::auth::management::{ManagementClient, ManagementSettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
@@ -49,6 +49,9 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
     let access = AccessChanges::new(copies.clone(), callers.clone(), db.clone());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     stop.cancel();
+    let truth = Arc::new(StoredTruth::new(db.clone(), SOON));
+    let hub_settings = HubSettings::default();
+    let live = Hub::spawn(truth, None, Arc::clone(&clock), hub_settings, stop.clone(), &tasks);
     let relay = Relay::spawn(
         worker_db.clone(),
         Arc::new(NobodyElse),
@@ -68,6 +71,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         writes: writes.clone(),
         fan_out: Arc::default(),
         webhooks: WebhookHandle::default(),
+        live: live.clone(),
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),
@@ -109,6 +113,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         key_uses: KeyUses::default(),
         audit,
         operators: Operators::default(),
+        live,
         writes,
         webhooks: webhooks()?,
         probe,
@@ -176,6 +181,7 @@ fn settings() -> Outcome<ApiSettings> {
             body_timeout: LONG,
             shutdown_timeout: SOON,
             max_connections: 100,
+            unread_timeout: LONG,
         },
         cookie_key: Key::generate(),
         older_cookie_keys: Vec::new(),

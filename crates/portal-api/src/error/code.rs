@@ -85,6 +85,8 @@ error_codes! {
     TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "Too many requests";
     /// A fault of ours; the log knows it under the request id.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error";
+    /// There are as many streams of events open as there may be.
+    TooManyStreams = "too_many_streams", SERVICE_UNAVAILABLE, "Too many streams are open";
     /// Something that the answer depends on is away; trying again later helps.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
 }

@@ -7,6 +7,7 @@ use tenant_cache::{CircuitState, Operation, OperationStatistics};
 
 use super::Sources;
 use super::page::{Labels, Page};
+use super::streams;
 use crate::state::Phase;
 
 /// Tenants' operations that are named with their stale hits.
@@ -27,7 +28,8 @@ impl prometheus_client::collector::Collector for Collector {
         self.write_provider(page)?;
         self.write_database(page)?;
         self.write_webhooks(page)?;
-        self.write_relay(page)
+        self.write_relay(page)?;
+        streams::write(page, &self.0.live)
     }
 }
 

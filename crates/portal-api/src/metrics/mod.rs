@@ -8,6 +8,7 @@
 mod collector;
 mod http;
 mod page;
+mod streams;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, Header
 use actix_web::{HttpRequest, HttpResponse, web};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use employer_store::PoolWatch;
-use event_notifier::FanOutStatistics;
 use event_notifier::webhooks::WebhookHandle;
+use event_notifier::{FanOutStatistics, Hub};
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
@@ -61,6 +62,8 @@ pub struct Sources {
     pub fan_out: Arc<FanOutStatistics>,
     /// What sends webhooks.
     pub webhooks: WebhookHandle,
+    /// The streams of events.
+    pub live: Hub,
     /// Rows of the audit trail.
     pub audit: AuditTrail,
     /// Whether what we depend on answers.

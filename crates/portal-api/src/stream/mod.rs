@@ -7,15 +7,13 @@ mod access;
 mod body;
 mod request;
 
-use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
-use event_notifier::{Refused, Sight, Viewer};
+use event_notifier::{Refused, Viewer};
 use tenancy::Actor;
 
 pub use self::access::follow_access;
@@ -64,23 +62,17 @@ pub(crate) async fn stream_events(
     let scope = principal.scope.clone();
     let SignedIn { session, .. } = principal.into_signed_in()?;
     let wanted = StreamRequest::read(&request, state.live.has_figures())?;
-    let jobs = if wanted.subjects.is_empty() {
-        HashSet::new()
-    } else {
-        request::jobs_of(&state, &scope, user).await?
-    };
     let viewer = Viewer { scope, user, session: *session.sid.as_bytes() };
-    let sight = Sight { role, jobs: Arc::new(jobs) };
-    wanted.check(&sight)?;
-    let stream = state
-        .live
-        .open(viewer, sight, wanted.resume, &wanted.subjects)
-        .map_err(refusal)?;
+    let opened = state.live.open(viewer, role, wanted.resume, &wanted.subjects);
+    let stream = opened.map_err(refusal)?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-store, no-transform"))
         // Nginx and its kind would hold events back until a buffer is full.
-        .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")))
+        .insert_header((
+            HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ))
         .insert_header((CONTENT_ENCODING, "identity"))
         .body(EventBody::new(stream)))
 }

@@ -1,17 +1,10 @@
 //! Where a stream goes on, and what is watched on it.
 
-use std::collections::HashSet;
-
-use actix_web::HttpRequest;
-use actix_web::http::header::HeaderName;
-use employer_store::jobs::list_assigned;
-use event_notifier::{Resume, Sight, Subject};
-use tenancy::{TenantScope, UserId};
-use uuid::Uuid;
-
 use crate::error::{ApiError, Faults};
 use crate::extract::{Pairs, refused_parameters};
-use crate::state::PortalState;
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderName;
+use event_notifier::{Resume, Subject};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -26,7 +19,8 @@ pub(super) struct StreamRequest {
 }
 
 impl StreamRequest {
-    /// A place that cannot be read is no mistake of whoever sends it again and again: it is
+    /// Figures of what somebody may not see do not come, like those of what is not there. A place
+    /// that cannot be read is no mistake of whoever sends it again and again: it is
     /// answered on the stream, with a reset.
     pub(super) fn read(request: &HttpRequest, has_figures: bool) -> Result<Self, ApiError> {
         let pairs = Pairs::parse(request.query_string(), &["since", "metrics"])?;
@@ -54,32 +48,17 @@ impl StreamRequest {
         };
         Ok(Self { resume, subjects })
     }
-
-    /// Whoever may not see figures is told that there are none.
-    pub(super) fn check(&self, sight: &Sight) -> Result<(), ApiError> {
-        let is_seen = self.subjects.iter().all(|subject| subject.is_within(sight));
-        if is_seen { Ok(()) } else { Err(ApiError::not_found()) }
-    }
 }
 
 fn resume(text: Option<&str>) -> Resume {
     text.and_then(|text| text.parse().ok()).map_or(Resume::Unreadable, Resume::After)
 }
 
-/// The jobs whose team somebody is on.
-pub(super) async fn jobs_of(
-    state: &PortalState,
-    scope: &TenantScope,
-    user: UserId,
-) -> Result<HashSet<Uuid>, ApiError> {
-    let mut tx = state.db.begin_read(scope).await?;
-    Ok(list_assigned(&mut tx, user).await?.into_iter().collect())
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
     use event_notifier::Cursor;
+    use uuid::Uuid;
 
     use super::*;
     use crate::error::ErrorCode;

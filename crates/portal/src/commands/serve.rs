@@ -31,7 +31,8 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
     let server =
         portal_api::server(portal.state.clone(), listener).map_err(CommandError::Server)?;
     let handle = server.handle();
-    tasks.spawn_local(watch_signals(portal.state.clone(), handle, stop.clone()));
+    let window = Duration::from_secs(settings.tuning.events.drain_seconds);
+    tasks.spawn_local(watch_signals(portal.state.clone(), handle, window, stop.clone()));
     let verification = tasks.spawn(wiring::verify_database(
         portal.state.clone(),
         portal.worker_db.clone(),
@@ -88,6 +89,7 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
 async fn watch_signals(
     state: Data<PortalState>,
     server: actix_web::dev::ServerHandle,
+    window: Duration,
     stop: CancellationToken,
 ) {
     let signal = wait_for_signal();
@@ -96,6 +98,8 @@ async fn watch_signals(
         () = stop.cancelled() => tracing::info!("stopping"),
     }
     state.lifecycle.start_draining();
+    // Before the server stops: it waits for answers to end, and these do not end by themselves.
+    state.live.drain(window).await;
     server.stop(true).await;
 }
 

@@ -140,6 +140,25 @@ sections! {
     }
     /// `[notifications]`
     Notifications { mail_delay_seconds: u64, keep_days: u32, job_expiring_days: u32, }
+    /// `[events]`
+    Events {
+        streams_per_session: usize,
+        streams_per_user: usize,
+        streams_per_tenant: usize,
+        streams_max: usize,
+        heartbeat_seconds: u64,
+        recheck_ms: u64,
+        recheck_unheard_ms: u64,
+        unverified_seconds: u64,
+        max_age_seconds: u64,
+        unread_seconds: u64,
+        drain_seconds: u64,
+        replay_max: u32,
+        replay_reads: usize,
+        partitions: usize,
+        tick_ms: u64,
+        pause_ms: u64,
+    }
     /// `[jobs]`
     Jobs { expiry_interval_ms: u64, expiry_batch: u16, }
     /// `[webhooks]`
@@ -172,6 +191,7 @@ sections! {
         operator: Operator,
         relay: Relay,
         notifications: Notifications,
+        events: Events,
         jobs: Jobs,
         webhooks: Webhooks,
         telemetry: Telemetry,
@@ -189,7 +209,8 @@ pub(crate) enum LogFormat {
 }
 
 /// Settings that may be zero; every other number must be at least 1.
-const MAY_BE_ZERO: [&str; 7] = [
+const MAY_BE_ZERO: [&str; 8] = [
+    "events.drain_seconds",
     "session.lease_ms",
     "http.workers",
     "relay.min_age_ms",
@@ -200,7 +221,7 @@ const MAY_BE_ZERO: [&str; 7] = [
 ];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
-const AT_MOST: [(&str, i64, &str); 15] = [
+const AT_MOST: [(&str, i64, &str); 19] = [
     ("webhooks.per_tenant", 100, "each event is sent to each of them"),
     ("webhooks.timeout_ms", 30_000, "a receiver that does not answer holds a place for so long"),
     ("webhooks.concurrency", 1_000, "each is a connection of this process"),
@@ -213,6 +234,10 @@ const AT_MOST: [(&str, i64, &str); 15] = [
     ("redis.breaker_failure_percent", 100, "it is a percentage"),
     ("redis.breaker_slow_percent", 100, "it is a percentage"),
     ("cache.lease_ms", 1_000, "an answer older than that after a write would be wrong"),
+    ("events.heartbeat_seconds", 60, "proxies end a connection that is silent for longer"),
+    ("events.recheck_ms", 4_000, "whoever was removed would look on for longer"),
+    ("events.recheck_unheard_ms", 4_000, "whoever was removed would look on for longer"),
+    ("events.partitions", 8, "there are no more topics"),
     ("auth.api_key_max_days", 3_650, "nobody knows in ten years who has a key of today"),
     (
         "telemetry.metrics_tenants",

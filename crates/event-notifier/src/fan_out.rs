@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::relay::RelayHandle;
+use crate::webhooks::WebhookHandle;
 
 /// Longest pause between two attempts while the database fails.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
@@ -97,17 +98,19 @@ fn count(number: usize) -> u64 {
 pub struct FanOut {
     db: WorkerDb,
     listener: Arc<dyn Listener>,
+    webhooks: WebhookHandle,
     settings: FanOutSettings,
     wake: Arc<Notify>,
     statistics: Arc<FanOutStatistics>,
 }
 
 impl FanOut {
-    /// Starts the lane on `tasks`. It looks at the outbox as soon as `relay` hears of a commit; it
+    /// Starts the lane on `tasks`; `webhooks` is woken when it has queued some. It looks at the outbox as soon as `relay` hears of a commit; it
     /// ends soon after `stop` is cancelled.
     pub fn spawn(
         db: WorkerDb,
         listener: Arc<dyn Listener>,
+        webhooks: WebhookHandle,
         settings: FanOutSettings,
         relay: &RelayHandle,
         stop: CancellationToken,
@@ -115,7 +118,7 @@ impl FanOut {
     ) -> Arc<FanOutStatistics> {
         let statistics = Arc::new(FanOutStatistics::default());
         let (wake, counters) = (relay.commits(), Arc::clone(&statistics));
-        let lane = Self { db, listener, settings, wake, statistics: counters };
+        let lane = Self { db, listener, webhooks, settings, wake, statistics: counters };
         tasks.spawn(lane.run_until_stopped(stop));
         statistics
     }
@@ -216,6 +219,9 @@ impl FanOut {
         let tell = feed::fan_out(&self.db, &telling, only);
         let done = timeout(self.settings.deadline, tell).await??;
         self.statistics.saw(&done);
+        if done.has_webhooks {
+            self.webhooks.wake();
+        }
         if !done.published.is_empty() {
             self.listener.told(done.published);
         }

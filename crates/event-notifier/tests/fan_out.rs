@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use employer_store::feed::{self, Published};
 use employer_store::testing::{self, NewTenant, TestTenant};
 use employer_store::{OutboxEvent, TenantDb, WorkerDb, outbox};
+use event_notifier::webhooks::WebhookHandle;
 use event_notifier::{
     EventHandler, FanOut, FanOutSettings, FanOutStatistics, HandlerError, Listener, Relay,
     RelayHandle, RelaySettings,
@@ -70,7 +71,9 @@ impl Running {
         let relay = Relay::spawn(worker.clone(), Arc::new(Nothing), acting, stop.clone(), &tasks);
         let heard = Arc::new(Heard::default());
         let listener = Arc::clone(&heard) as Arc<dyn Listener>;
-        let told = FanOut::spawn(worker.clone(), listener, settings, &relay, stop.clone(), &tasks);
+        let webhooks = WebhookHandle::default();
+        let (own, stops) = (worker.clone(), stop.clone());
+        let told = FanOut::spawn(own, listener, webhooks, settings, &relay, stops, &tasks);
         Self { db, worker, tenant, relay, told, heard, stop, tasks }
     }
 

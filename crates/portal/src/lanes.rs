@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use employer_store::WorkerDb;
 use employer_store::feed::TellingSettings;
+use event_notifier::webhooks::WebhookHandle;
 use event_notifier::{
     FanOut, FanOutSettings, FanOutStatistics, Listener, Relay, RelayHandle, RelaySettings,
 };
@@ -21,14 +22,14 @@ pub(crate) fn start(
     tuning: &Tuning,
     db: &WorkerDb,
     (access, cache): (AccessChanges, TenantCache),
-    listener: Arc<dyn Listener>,
+    (listener, webhooks): (Arc<dyn Listener>, WebhookHandle),
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> (RelayHandle, Arc<FanOutStatistics>) {
     let invalidator = Arc::new(Invalidator { access, cache });
     let relay = Relay::spawn(db.clone(), invalidator, relay_settings(tuning), stop.clone(), tasks);
     let settings = fan_out_settings(tuning);
-    let told = FanOut::spawn(db.clone(), listener, settings, &relay, stop.clone(), tasks);
+    let told = FanOut::spawn(db.clone(), listener, webhooks, settings, &relay, stop.clone(), tasks);
     (relay, told)
 }
 

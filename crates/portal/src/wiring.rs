@@ -7,6 +7,7 @@ use actix_web::cookie::Key;
 use actix_web::web::Data;
 use employer_store::operator::OpsDb;
 use employer_store::{TenantDb, WorkerDb};
+use event_notifier::Listener;
 use portal_api::access::AccessChanges;
 use portal_api::auth::management::{ManagementClient, ManagementSettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
@@ -87,9 +88,10 @@ pub(crate) async fn build(
     )?;
     let callers = Callers::new(Duration::from_millis(settings.tuning.session.lease_ms));
     let access = AccessChanges::new(copies.clone(), callers.clone(), db.clone());
+    let webhooks = webhooks::start(settings, &worker_db, &clock, stop, tasks)?;
     let acting = (access.clone(), cache.clone());
-    let (relay, fan_out) =
-        lanes::start(&settings.tuning, &worker_db, acting, Arc::new(lane), stop, tasks);
+    let told: (Arc<dyn Listener>, _) = (Arc::new(lane), webhooks.worker.clone());
+    let (relay, fan_out) = lanes::start(&settings.tuning, &worker_db, acting, told, stop, tasks);
     let expiry = job_expiry(settings, &worker_db, &clock);
     tasks.spawn(expiry.run_until_stopped(stop.clone()));
     let backend = Backend {
@@ -101,7 +103,6 @@ pub(crate) async fn build(
     tasks.spawn(probe.clone().run(stop.clone()));
     let (audit, key_uses) = start_writers(settings, &worker_db, &clock, stop, tasks);
     let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
-    let webhooks = webhooks::start(settings, &worker_db, &clock, stop, tasks)?;
     let metrics = Metrics::new(Sources {
         cache: cache.clone(),
         access: copies.clone(),

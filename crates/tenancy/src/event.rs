@@ -69,6 +69,8 @@ event_kinds! {
     ExportReady = "export.ready",
     /// Somebody dropped a part of the tenant's cached answers.
     CacheInvalidated = "cache.invalidated",
+    /// An endpoint of the tenant's webhooks was given up.
+    WebhookDisabled = "webhook.disabled",
     /// A member read or put away notifications: their other devices show another count.
     FeedChanged = "feed.changed",
 }

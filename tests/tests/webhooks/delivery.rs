@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portal_tests::job;
 use portal_tests::receiver::{Manner, Receiver};
 use portal_tests::waiting::eventually;
 use reqwest::Method;
@@ -31,6 +32,48 @@ async fn a_message_is_tried_again_under_the_same_name_until_it_is_taken() {
     assert_eq!(body["type"], "job.created");
     assert_eq!(body["data"]["job"], id.as_str());
     assert_eq!(setup.hook(&hook).await["failures"], 0, "a success ends the count");
+}
+
+#[tokio::test]
+async fn what_happens_is_told_to_who_asked_for_it_once() {
+    let setup = Setup::start().await;
+    let (all, some) = (
+        Receiver::start(OPEN, &[Manner::Answers(200)]).await,
+        Receiver::start(OPEN, &[Manner::Answers(200)]).await,
+    );
+    let hook = setup.hook_at(&all).await;
+    let body = json!({ "url": some.url(), "kinds": ["job.status_changed"] });
+    let picky = setup.owner.post("/api/webhooks", &body).await.expect(201).json();
+    let other = Setup::start().await;
+
+    let job = setup.owner.post("/api/jobs", &job::nurse()).await.expect(201);
+    let path = job.header("location");
+    let _ = setup.owner.post(&format!("{path}/publish"), &json!({})).await.expect(200);
+    let received = all.gets(2, SOON).await;
+    let mut kinds: Vec<String> =
+        received.iter().map(|one| one.json()["type"].as_str().unwrap().to_owned()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["job.created", "job.status_changed"]);
+    for message in &received {
+        assert!(message.is_signed_with(&hook.secret));
+        assert_eq!(message.json()["data"]["job"], job.json()["id"]);
+    }
+    let chosen = some.gets(1, SOON).await;
+    assert!(chosen[0].is_signed_with(picky["secret"].as_str().unwrap()));
+    let changed = chosen[0].json();
+    assert_eq!(changed["type"], "job.status_changed");
+    assert_eq!(
+        (&changed["data"]["from"], &changed["data"]["to"]),
+        (&json!("draft"), &json!("published"))
+    );
+    let twin = received.iter().find(|one| one.json()["type"] == "job.status_changed").unwrap();
+    assert_eq!(twin.header("webhook-id"), chosen[0].header("webhook-id"), "one event, one name");
+    assert!(!chosen[0].json().to_string().contains("Nurse"), "ids and states, no texts");
+    // Another tenant's jobs are none of theirs; theirs come after ours have.
+    let _ = other.owner.post("/api/jobs", &job::nurse()).await.expect(201);
+    let _ = setup.pings(&hook).await;
+    assert_eq!(all.gets(3, SOON).await[2].json()["type"], "webhook.ping");
+    assert_eq!((all.received().len(), some.received().len()), (3, 1));
 }
 
 #[tokio::test]
@@ -121,6 +164,18 @@ async fn an_endpoint_that_fails_for_days_is_disabled_and_what_waits_is_given_up(
     let trail = setup.tenant.audit_trail("webhook_disabled").await;
     assert_eq!(trail[0].0, "system:webhooks");
     assert_eq!(trail[0].3, json!({ "reason": "failing" }));
+    // Whoever may mend it is told.
+    eventually("the owner is told", SOON, async || {
+        let told = "SELECT count(*) FROM notifications
+                    WHERE tenant_id = $1 AND kind = 'webhook_disabled' AND data->>'reason' = 'failing'";
+        let count: i64 = sqlx::query_scalar(told)
+            .bind(setup.tenant.id)
+            .fetch_one(&mut setup.superuser().await)
+            .await
+            .unwrap();
+        (count == 2).then_some(())
+    })
+    .await;
     // The next instance clears up at its start, as this one does once a minute.
     let _another = Setup::spawns(&setup.world).await;
     let _ = setup.delivery_once(&hook, &id, "failed").await;

@@ -27,6 +27,7 @@ impl Audience {
             NotificationKind::Mention => Self::Named(Permission::ApplicationsRead),
             NotificationKind::JobExpiring => Self::Whoever(Permission::JobsEdit),
             NotificationKind::CacheInvalidated => Self::Whoever(Permission::CacheWrite),
+            NotificationKind::WebhookDisabled => Self::Whoever(Permission::WebhooksManage),
             NotificationKind::RoleChanged => Self::Subject,
             NotificationKind::ExportReady => Self::Asker,
         }

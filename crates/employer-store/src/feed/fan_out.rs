@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::audience::{Kinds, Reach};
 use crate::error::StoreError;
+use crate::webhooks;
 use crate::worker_db::WorkerDb;
 
 /// How people are told.
@@ -50,6 +51,8 @@ pub struct Published {
 pub struct FannedOut {
     /// How many events were taken; as many as asked for where more may wait.
     pub taken: usize,
+    /// Whether an endpoint of a tenant's webhooks is to hear of one of them.
+    pub has_webhooks: bool,
     /// Those of them that concern somebody who may be looking, in the order of writing.
     pub published: Vec<Published>,
 }
@@ -85,11 +88,13 @@ pub async fn fan_out(
         &reach.kinds,
         &reach.roles,
         &reach.is_assigned_only,
+        &webhooks::kind_names(),
     )
     .fetch_all(&mut *transaction)
     .await?;
     transaction.commit().await?;
     let taken = rows.len();
+    let has_webhooks = rows.iter().any(|row| row.has_webhooks);
     let mut published = Vec::with_capacity(taken);
     for row in rows {
         let kind: EventKind =
@@ -110,7 +115,7 @@ pub async fn fan_out(
             published.push(one);
         }
     }
-    Ok(FannedOut { taken, published })
+    Ok(FannedOut { taken, has_webhooks, published })
 }
 
 /// Whether somebody may be looking at what changed: their inbox, or the figures of a job.

@@ -97,6 +97,17 @@ WITH claimed AS MATERIALIZED (
     ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (tenant_id, job_id, source, kind, bucket) DO UPDATE
     SET n = m.n + excluded.n, updated_at = now()
+), webhooks AS (
+    INSERT INTO webhook_deliveries (tenant_id, endpoint_id, event_id, kind, body)
+    SELECT e.tenant_id, w.id, e.event_id, e.kind,
+           webhook_body(e.kind, e.subject, e.payload, e.at)
+    FROM events e
+    JOIN webhook_endpoints w
+        ON w.tenant_id = e.tenant_id AND w.status = 'enabled'
+        AND (w.kinds = '{}' OR e.kind = ANY(w.kinds))
+    WHERE e.kind = ANY($13)
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
 ), deleted AS (
     DELETE FROM outbox o USING claimed c
     WHERE o.tenant_id = c.tenant_id AND o.id = c.id AND c.acted
@@ -107,6 +118,7 @@ WITH claimed AS MATERIALIZED (
 SELECT c.tenant_id AS "tenant_id!", c.event_id AS "event_id!", c.kind AS "kind!", c.subject,
        c.actor, c.at AS "at!", e.job_id, e.application_id,
        e.id IS NULL AS "is_known_already!",
+       EXISTS (SELECT 1 FROM webhooks w WHERE w.event_id = c.event_id) AS "has_webhooks!",
        coalesce(t.users, CASE WHEN h.user_id IS NOT NULL THEN ARRAY[h.user_id] END,
                 ARRAY[]::uuid[]) AS "users!",
        coalesce(t.seqs, CASE WHEN h.user_id IS NOT NULL THEN ARRAY[h.seq] END,

@@ -27,6 +27,8 @@ pub enum NotificationKind {
     ExportReady,
     /// A colleague dropped a part of the cached answers.
     CacheInvalidated,
+    /// An endpoint of the webhooks was given up: it failed for days, or said that it is gone.
+    WebhookDisabled,
 }
 
 /// The text names no kind of notification that this version knows.
@@ -36,7 +38,7 @@ pub struct UnknownNotificationKind;
 
 impl NotificationKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ApplicationSubmitted,
         Self::StageChanged,
         Self::Mention,
@@ -44,6 +46,7 @@ impl NotificationKind {
         Self::RoleChanged,
         Self::ExportReady,
         Self::CacheInvalidated,
+        Self::WebhookDisabled,
     ];
 
     /// The stable name.
@@ -56,6 +59,7 @@ impl NotificationKind {
             Self::RoleChanged => "role_changed",
             Self::ExportReady => "export_ready",
             Self::CacheInvalidated => "cache_invalidated",
+            Self::WebhookDisabled => "webhook_disabled",
         }
     }
 
@@ -70,6 +74,7 @@ impl NotificationKind {
             EventKind::MemberRoleChanged => Some(Self::RoleChanged),
             EventKind::ExportReady => Some(Self::ExportReady),
             EventKind::CacheInvalidated => Some(Self::CacheInvalidated),
+            EventKind::WebhookDisabled => Some(Self::WebhookDisabled),
             _ => None,
         }
     }
@@ -79,7 +84,11 @@ impl NotificationKind {
     pub const fn is_mailed_by_default(self) -> bool {
         matches!(
             self,
-            Self::ApplicationSubmitted | Self::Mention | Self::JobExpiring | Self::ExportReady
+            Self::ApplicationSubmitted
+                | Self::Mention
+                | Self::JobExpiring
+                | Self::ExportReady
+                | Self::WebhookDisabled
         )
     }
 

@@ -18,6 +18,7 @@ pub const KINDS: &[EventKind] = &[
     EventKind::JobUpdated,
     EventKind::JobStatusChanged,
     EventKind::JobDeleted,
+    EventKind::JobExpiring,
     EventKind::ApplicationSubmitted,
     EventKind::ApplicationResubmitted,
     EventKind::ApplicationStageChanged,
@@ -25,6 +26,10 @@ pub const KINDS: &[EventKind] = &[
     EventKind::MemberRoleChanged,
     EventKind::MemberRemoved,
 ];
+
+pub(crate) fn kind_names() -> Vec<String> {
+    KINDS.iter().map(|kind| kind.as_str().to_owned()).collect()
+}
 
 pub use deliveries::{
     Attempt, Delivery, DeliveryFilter, DeliveryStatus, PING, Redelivery, UnknownDeliveryStatus,

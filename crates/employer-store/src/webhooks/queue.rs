@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde_json::json;
-use tenancy::{TenantId, WebhookId};
+use tenancy::{EventKind, TenantId, WebhookId};
 use uuid::Uuid;
 
 use super::endpoints::Disabled;
@@ -297,6 +297,9 @@ async fn failed(
                  version = version + 1, updated_at = clock_timestamp()
              WHERE tenant_id = $1 AND id = $2
              RETURNING tenant_id, id
+         ), told AS (
+             INSERT INTO outbox (tenant_id, kind, subject, payload)
+             SELECT tenant_id, $6, id, $5 FROM off
          )
          INSERT INTO audit_log (tenant_id, id, actor, action, resource, detail)
          SELECT tenant_id, $4, 'system:webhooks', 'webhook_disabled', 'webhook:' || id, $5
@@ -306,6 +309,7 @@ async fn failed(
         disabled.as_str(),
         Uuid::now_v7(),
         json!({ "reason": disabled.as_str() }),
+        EventKind::WebhookDisabled.as_str(),
     )
     .execute(transaction)
     .await?;

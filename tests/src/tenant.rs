@@ -328,6 +328,18 @@ impl Tenant {
         transaction.commit().await.unwrap();
     }
 
+    /// Tells every member something of their own.
+    pub async fn tells_everybody(&self) {
+        let mut connection = self.world.superuser().await;
+        let events = sqlx::query(
+            "INSERT INTO outbox (tenant_id, kind, subject, payload, acted)
+             SELECT tenant_id, 'member.role_changed', user_id,
+                    jsonb_build_object('role', role, 'role_version', role_version), true
+             FROM memberships WHERE tenant_id = $1",
+        );
+        connection.execute(events.bind(self.id)).await.unwrap();
+    }
+
     /// Gives a member another role with its event, as a process would have that died right after its
     /// commit.
     pub async fn demotes_behind_the_portal(&self, member: Role, to: Role) {

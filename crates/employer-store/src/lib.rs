@@ -46,6 +46,7 @@ pub mod migrate;
 pub mod operator;
 mod outage;
 pub mod outbox;
+pub mod preferences;
 pub mod provider_messages;
 pub mod public_board;
 pub mod seed;

@@ -9,11 +9,11 @@ use tenancy::{EventKind, Role, UserId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::audit;
 use crate::error::StoreError;
 use crate::identity::read_role;
 use crate::sessions::{self, RevocationReason};
 use crate::tenant_db::TenantTx;
+use crate::{audit, feed};
 
 /// A person as a member of the transaction's tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,6 +256,8 @@ async fn write_role(
     )
     .fetch_one(tx.connection())
     .await?;
+    // Some of what they were told may not be for them any more.
+    feed::recount(tx, member.user).await?;
     let change = json!({ "from": member.role, "to": role });
     let payload = json!({ "role": role, "role_version": written.role_version });
     tx.emit(EventKind::MemberRoleChanged, Some(member.user.as_uuid()), payload).await?;

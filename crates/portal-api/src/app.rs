@@ -36,7 +36,7 @@ use crate::jobs::{figures, item, list, transitions, write};
 use crate::operator::{impersonation, tenants};
 use crate::state::{Phase, PortalState};
 use crate::webhooks::{deliveries, endpoints};
-use crate::{docs, health, metrics, stream, team};
+use crate::{docs, health, metrics, notifications, stream, team};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct RouteInfo {
 use Access::{IdentityProvider, Needs, Operator, Public, SignedIn};
 use Permission::{
     ApiKeysManage, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite,
-    SessionManage, SessionRead, TeamManage, TeamRead, WebhooksManage,
+    NotificationsManage, SessionManage, SessionRead, TeamManage, TeamRead, WebhooksManage,
 };
 
 /// Makes the table of routes and the routing from one text, so that neither can have what the
@@ -173,6 +173,31 @@ routes! {
             POST Needs(WebhooksManage) => deliveries::redeliver;
         }
         "/api/events/stream" { GET Needs(SessionRead) => stream::stream_events; }
+        "/api/notifications/list" {
+            GET Needs(NotificationsManage) => notifications::list::list_notifications;
+        }
+        "/api/notifications/unread-count" {
+            GET Needs(NotificationsManage) => notifications::list::count_unread;
+        }
+        "/api/notifications/preferences" {
+            GET Needs(NotificationsManage) => notifications::preferences::get_preferences;
+            PUT Needs(NotificationsManage) => notifications::preferences::put_preferences;
+        }
+        "/api/notifications/seen-up-to" {
+            PUT Needs(NotificationsManage) => notifications::marks::seen_up_to;
+        }
+        "/api/notifications/read-up-to" {
+            PUT Needs(NotificationsManage) => notifications::marks::read_up_to;
+        }
+        "/api/notifications/mark-all-read" {
+            PUT Needs(NotificationsManage) => notifications::marks::read_all;
+        }
+        "/api/notifications/{seq}/read" {
+            PUT Needs(NotificationsManage) => notifications::marks::read_one;
+        }
+        "/api/notifications/{seq}/archive" {
+            POST Needs(NotificationsManage) => notifications::marks::archive_one;
+        }
         "/api/cache/status" { GET Needs(CacheRead) => status::get_status; }
         "/api/cache/keys" { GET Needs(CacheRead) => keys::list_keys; }
         "/api/cache/invalidate" { DELETE Needs(CacheWrite) => invalidate::invalidate_cache; }

@@ -30,6 +30,7 @@ pub mod health;
 mod jobs;
 mod limits;
 pub mod metrics;
+mod notifications;
 mod openapi;
 mod operator;
 pub mod state;

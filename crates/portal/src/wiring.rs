@@ -396,8 +396,14 @@ fn job_expiry(settings: &Settings, db: &WorkerDb, clock: &Arc<dyn Clock>) -> Job
         clock: Arc::clone(clock),
         interval: Duration::from_millis(tuning.jobs.expiry_interval_ms),
         batch: i64::from(tuning.jobs.expiry_batch),
-        keep_findings: Duration::from_hours(u64::from(tuning.audit.keep_days) * 24),
+        keep_findings: days(tuning.audit.keep_days),
+        expiring_lead: days(tuning.notifications.job_expiring_days),
+        keep_notifications: days(tuning.notifications.keep_days),
     }
+}
+
+fn days(count: u32) -> Duration {
+    Duration::from_hours(u64::from(count) * 24)
 }
 
 fn operators(settings: &Settings, db: Option<&OpsDb>) -> Operators {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use employer_store::{WorkerDb, api_keys, audit, idempotency, jobs, sessions};
+use employer_store::{WorkerDb, api_keys, audit, feed, idempotency, jobs, sessions};
 use portal_api::auth::KeyUses;
 use tenancy::Clock;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
@@ -15,11 +15,14 @@ const CLEANUP: Duration = Duration::from_secs(600);
 /// Rows of the trail removed in one statement.
 const FINDINGS_AT_A_TIME: i64 = 10_000;
 
+/// Inboxes shortened in one transaction.
+const INBOXES_AT_A_TIME: i64 = 100;
+
 /// Longest wait for one of these jobs: a database that went away without a word must not end them.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Closes jobs whose last day has passed; the relay does what follows from it. Clears away what is
-/// over as well.
+/// Closes jobs whose last day has passed, and has people told before; the relay does what follows
+/// from it. Clears away what is over as well.
 #[derive(Debug)]
 pub(crate) struct JobExpiry {
     pub(crate) db: WorkerDb,
@@ -28,6 +31,10 @@ pub(crate) struct JobExpiry {
     pub(crate) batch: i64,
     /// How long the platform's trail is kept.
     pub(crate) keep_findings: Duration,
+    /// How long before a job's last day its people are told.
+    pub(crate) expiring_lead: Duration,
+    /// How long notifications are kept.
+    pub(crate) keep_notifications: Duration,
 }
 
 impl JobExpiry {
@@ -43,6 +50,9 @@ impl JobExpiry {
             if timeout(DEADLINE, self.close_expired()).await.is_err() {
                 tracing::warn!("closing jobs took too long and was given up");
             }
+            if timeout(DEADLINE, self.tell_expiring()).await.is_err() {
+                tracing::warn!("telling of jobs near their last day took too long");
+            }
             if Instant::now() >= next_cleanup {
                 if timeout(DEADLINE, self.forget_old_answers()).await.is_err() {
                     tracing::warn!("removing old answers took too long and was given up");
@@ -52,6 +62,9 @@ impl JobExpiry {
                 }
                 if timeout(DEADLINE, self.forget_old_findings()).await.is_err() {
                     tracing::warn!("shortening the trail took too long and was given up");
+                }
+                if timeout(DEADLINE, self.forget_old_notifications()).await.is_err() {
+                    tracing::warn!("removing old notifications took too long and was given up");
                 }
                 next_cleanup = Instant::now() + CLEANUP;
             }
@@ -69,6 +82,32 @@ impl JobExpiry {
                     error = &error as &dyn std::error::Error,
                     "jobs could not be closed"
                 );
+            }
+        }
+    }
+
+    async fn tell_expiring(&self) {
+        let (now, lead) = (self.clock.now(), self.expiring_lead);
+        match jobs::tell_expiring(&self.db, now, lead, self.batch).await {
+            Ok(0) => {}
+            Ok(told) => tracing::info!(jobs.told = told, "told of jobs near their last day"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "nobody could be told of jobs near their last day");
+            }
+        }
+    }
+
+    async fn forget_old_notifications(&self) {
+        let (now, keep) = (self.clock.now(), self.keep_notifications);
+        loop {
+            match feed::purge(&self.db, now, keep, INBOXES_AT_A_TIME).await {
+                Ok(0) => return,
+                Ok(gone) => tracing::debug!(notifications.removed = gone, "removed old ones"),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    return tracing::warn!(error, "old notifications could not be removed");
+                }
             }
         }
     }

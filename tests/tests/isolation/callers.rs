@@ -117,7 +117,10 @@ impl<'a> Callers<'a> {
                 let Some(caller) = self.caller(by, form, permission).await else { continue };
                 let id = match (route.thing, by) {
                     (Thing::Device, By::Session(_)) => thing_for(route, self.tenant, &caller).await,
-                    (Thing::Device, _) => Uuid::now_v7().to_string(),
+                    (Thing::Notification, By::Session(_) | By::Token(_)) => {
+                        thing_for(route, self.tenant, &caller).await
+                    }
+                    (Thing::Device | Thing::Notification, _) => Uuid::now_v7().to_string(),
                     _ => thing_for(route, self.tenant, self.owner()).await,
                 };
                 let answer = calls(&caller, route, &id).await;

@@ -1,9 +1,12 @@
 //! Every route of the portal, with what a good call to it looks like.
 
+use std::time::Duration;
+
 use portal_api::{Access, ROUTES};
 use portal_tests::client::{Answer, Browser};
 use portal_tests::job;
 use portal_tests::tenant::Tenant;
+use portal_tests::waiting::eventually;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenancy::Role;
@@ -48,6 +51,8 @@ pub(crate) enum Thing {
     Member,
     /// An invitation.
     Invitation,
+    /// One of the caller's own notifications, by its number.
+    Notification,
 }
 
 impl Route {
@@ -84,10 +89,11 @@ impl Route {
 /// The routes. One that is missing here fails the walk.
 pub(crate) fn routes() -> Vec<Route> {
     use Thing::{
-        ApiKey, Device, Invitation, Job, Member, Nothing, Session, Webhook, WebhookDelivery,
+        ApiKey, Device, Invitation, Job, Member, Nothing, Notification, Session, Webhook,
+        WebhookDelivery,
     };
     let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
-    let patch = Method::PATCH;
+    let (patch, put) = (Method::PATCH, Method::PUT);
     let invitation = json!({ "email": "somebody@example.com", "role": "viewer" });
     let none = Value::Null;
     let empty = json!({});
@@ -134,6 +140,15 @@ pub(crate) fn routes() -> Vec<Route> {
             202,
         ),
         route(&delete, "/api/webhooks/{id}", Webhook, &none, 204),
+        route(&get, "/api/notifications/list", Nothing, &none, 200),
+        route(&get, "/api/notifications/unread-count", Nothing, &none, 200),
+        route(&get, "/api/notifications/preferences", Nothing, &none, 200),
+        route(&put, "/api/notifications/preferences", Nothing, &empty, 200),
+        route(&put, "/api/notifications/seen-up-to", Nothing, &json!({ "seq": 0 }), 200),
+        route(&put, "/api/notifications/read-up-to", Nothing, &json!({ "seq": 0 }), 200),
+        route(&put, "/api/notifications/mark-all-read", Nothing, &empty, 200),
+        route(&put, "/api/notifications/{seq}/read", Notification, &empty, 200),
+        route(&post, "/api/notifications/{seq}/archive", Notification, &empty, 200),
         route(&get, "/api/cache/status", Nothing, &none, 200),
         route(&get, "/api/cache/keys", Nothing, &none, 200),
         route(&delete, "/api/cache/invalidate", Nothing, &json!({ "feature": "jobs" }), 200),
@@ -181,7 +196,8 @@ pub(crate) async fn calls(caller: &Browser, route: &Route, id: &str) -> Answer {
     // A delivery is named by its webhook and its own id.
     let (id, delivery) = id.split_once('~').unwrap_or((id, id));
     let path = route.path.replace("{delivery}", delivery);
-    let path = path.replace("{id}", id).replace("{handle}", id).replace("{user}", id);
+    let names = ["{id}", "{handle}", "{user}", "{seq}"];
+    let path = names.iter().fold(path, |path, name| path.replace(name, id));
     let mut request = caller.request(route.method.clone(), &path);
     let mut body = route.body.clone();
     if body.get("email").is_some() {
@@ -213,6 +229,14 @@ pub(crate) async fn thing_for(route: &Route, tenant: &Tenant, owner: &Browser) -
         Thing::Device => {
             let sessions = owner.get("/api/sessions").await.expect(200).json();
             sessions["sessions"][0]["handle"].as_str().unwrap().to_owned()
+        }
+        Thing::Notification => {
+            tenant.tells_everybody().await;
+            let heard = eventually("it is told", Duration::from_secs(20), async || {
+                let list = owner.get("/api/notifications/list?unread=true").await.expect(200);
+                list.json()["data"][0]["seq"].as_i64()
+            });
+            heard.await.to_string()
         }
         Thing::Job => job_for(route, owner).await,
         Thing::Webhook => webhook_for(route, owner).await,

@@ -2,6 +2,7 @@
 
 mod description;
 mod difference;
+mod expiring;
 mod expiry;
 mod facets;
 mod figures;
@@ -21,6 +22,7 @@ mod vocabulary;
 mod write;
 
 pub use description::description_html;
+pub use expiring::tell_expiring;
 pub use expiry::close_expired;
 pub use facets::job_facets;
 pub use figures::{

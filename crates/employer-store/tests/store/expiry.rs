@@ -83,3 +83,34 @@ async fn two_workers_close_each_job_once() {
     .unwrap();
     assert_eq!(audited, 25);
 }
+
+#[tokio::test]
+async fn people_are_told_once_before_each_last_day() {
+    let store = Store::open_for("expiring").await;
+    let tenant = store.tenant().await;
+    let mut tx = store.begin(&tenant).await;
+    let now: OffsetDateTime =
+        sqlx::query_scalar("SELECT now()").fetch_one(connection(&mut tx)).await.unwrap();
+    for (title, days) in [("Soon", 10), ("Later", 30), ("Short", 1)] {
+        let draft = jobs::create_job(&mut tx, &a_job(title)).await.unwrap();
+        let publish = StatusChange::Publish { valid_through: Some(now + Duration::days(days)) };
+        let id = draft.summary.id;
+        let _published = done(jobs::change_status(&mut tx, id, None, &publish).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+    let lead = std::time::Duration::from_secs(3 * 86_400);
+    let tell = async |day: i64| {
+        jobs::tell_expiring(&store.worker, now + Duration::days(day), lead, 100).await.unwrap()
+    };
+    assert_eq!(tell(0).await, 0, "whoever publishes for a day knows");
+    assert_eq!(tell(6).await, 0);
+    let (one, two) = tokio::join!(tell(8), tell(8));
+    assert_eq!((one + two, tell(8).await), (1, 0), "once, whoever looks");
+    assert_eq!(tell(28).await, 1, "each in its turn");
+    let mut superuser = store.superuser().await;
+    sqlx::query("UPDATE jobs SET valid_through = valid_through + interval '10 days'")
+        .execute(&mut superuser)
+        .await
+        .unwrap();
+    assert_eq!(tell(19).await, 1, "another last day is told again");
+}

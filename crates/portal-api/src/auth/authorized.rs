@@ -57,6 +57,8 @@ permissions! {
     ApiKeysManage,
     /// Say where events are told, and see what came of it.
     WebhooksManage,
+    /// Read and put away one's own notifications.
+    NotificationsManage,
 }
 
 /// A caller who may do what `P` says: the only road from a request to tenant data.

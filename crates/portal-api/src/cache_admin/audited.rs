@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
-use employer_store::{StoreError, TenantTx, audit};
+use employer_store::{StoreError, TenantTx, audit, feed};
 use serde_json::{Value, json};
 use tenancy::{Actor, TenantScope};
 use uuid::Uuid;
@@ -107,6 +107,17 @@ pub(super) struct Done {
     pub(super) detail: Value,
     /// The answer; the id of the audit row is added.
     pub(super) body: Value,
+    /// What colleagues are told of, where it concerns them.
+    pub(super) tells: Option<Dropped>,
+}
+
+/// A part of the cache that was dropped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dropped {
+    /// `hard` or `soft`.
+    pub(super) mode: &'static str,
+    /// How many groups.
+    pub(super) groups: usize,
 }
 
 impl<P: Needs + Send, T: Send + 'static> Call<P, T> {
@@ -173,7 +184,7 @@ impl Trail {
             Err(error) => return Err(self.tells_of(error).await),
         };
         let detail = with(done.detail, json!({ "result": "done" }));
-        let told = self.write(ready, &done.resource, detail).await;
+        let told = self.write(ready, &done.resource, detail, done.tells).await;
         match told {
             Ok(id) => Ok(with(done.body, json!({ "audit_id": id }))),
             Err(error) if self.deed.must_be_told => Err(error.into()),
@@ -197,7 +208,7 @@ impl Trail {
             "code": error.code().as_str(),
             "errors": faults,
         });
-        if let Err(error) = self.write(None, "cache", detail).await {
+        if let Err(error) = self.write(None, "cache", detail, None).await {
             self.cannot_tell(&error);
         }
         error
@@ -227,6 +238,7 @@ impl Trail {
         ready: Option<TenantTx>,
         resource: &str,
         detail: Value,
+        tells: Option<Dropped>,
     ) -> Result<Uuid, StoreError> {
         let mut tx = match ready {
             Some(tx) => tx,
@@ -237,8 +249,11 @@ impl Trail {
             None => detail,
         };
         let id = audit::record(&mut tx, self.deed.action, resource, detail, self.origin.ip).await?;
-        // An audit row has no events.
-        tx.commit().await.map(drop)?;
+        if let Some(Dropped { mode, groups }) = tells {
+            feed::tell_cache_invalidated(&mut tx, mode, groups).await?;
+        }
+        let events = tx.commit().await?;
+        self.state.writes.finish(&self.scope, events).await;
         Ok(id)
     }
 

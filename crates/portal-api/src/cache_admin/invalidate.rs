@@ -6,7 +6,7 @@ use tenant_cache::{Estimate, PurgeMode, PurgeTarget, Purged};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::audited::{Call, Deed, Done, Kind};
+use super::audited::{Call, Deed, Done, Dropped, Kind};
 use super::selection::{Asked, Selection};
 use crate::auth::{Authorized, CacheWrite};
 use crate::error::ApiError;
@@ -126,9 +126,11 @@ async fn purge(
         group: one.target.to_string(),
         generation: Some(one.generation),
     });
-    let groups = groups.collect();
+    let groups: Vec<DroppedGroup> = groups.collect();
     let mode = mode_of(selection);
-    done(selection, Invalidated { dry_run: false, mode, groups, estimate: None, audit_id: None })
+    let tells = Some(Dropped { mode, groups: groups.len() });
+    let answer = Invalidated { dry_run: false, mode, groups, estimate: None, audit_id: None };
+    done(selection, answer, tells)
 }
 
 async fn dry_run(
@@ -143,7 +145,8 @@ async fn dry_run(
     let groups = targets.map(|target| DroppedGroup { group: target.to_string(), generation: None });
     let groups = groups.collect();
     let mode = mode_of(selection);
-    done(selection, Invalidated { dry_run: true, mode, groups, estimate, audit_id: None })
+    let answer = Invalidated { dry_run: true, mode, groups, estimate, audit_id: None };
+    done(selection, answer, None)
 }
 
 const fn mode_of(selection: &Selection) -> &'static str {
@@ -154,9 +157,13 @@ const fn mode_of(selection: &Selection) -> &'static str {
 }
 
 /// The answer, which is what the trail keeps as well.
-fn done(selection: &Selection, answer: Invalidated) -> Result<Done, ApiError> {
+fn done(
+    selection: &Selection,
+    answer: Invalidated,
+    tells: Option<Dropped>,
+) -> Result<Done, ApiError> {
     let body = serde_json::to_value(answer).map_err(ApiError::internal)?;
-    Ok(Done { resource: resource_of(selection), detail: body.clone(), body })
+    Ok(Done { resource: resource_of(selection), detail: body.clone(), body, tells })
 }
 
 /// What the trail says it was done to: the group where it was one.

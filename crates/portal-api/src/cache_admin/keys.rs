@@ -153,7 +153,7 @@ pub(crate) async fn list_keys(
         let body = serde_json::to_value(KeysPage { data, page, audit_id: None })
             .map_err(ApiError::internal)?;
         let resource = query.feature.map_or("cache".to_owned(), |name| format!("cache:{name}"));
-        Ok(Done { resource, detail, body })
+        Ok(Done { resource, detail, body, tells: None })
     })
     .await
 }

@@ -298,7 +298,7 @@ pub(crate) async fn get_status(
             body.tenants = Some(busiest.into_iter().map(TenantFigures::from).collect());
         }
         let body = serde_json::to_value(body).map_err(ApiError::internal)?;
-        Ok(Done { resource: "cache".to_owned(), detail: json!({}), body })
+        Ok(Done { resource: "cache".to_owned(), detail: json!({}), body, tells: None })
     })
     .await
 }

@@ -118,7 +118,7 @@ pub(crate) async fn warm_cache(
         let detail = json!({ "entries": warmed.len() });
         let body = serde_json::to_value(Warmed { warmed, audit_id: None });
         let resource = wanted.0.map_or("cache".to_owned(), |name| format!("cache:{name}"));
-        Ok(Done { resource, detail, body: body.map_err(ApiError::internal)? })
+        Ok(Done { resource, detail, body: body.map_err(ApiError::internal)?, tells: None })
     })
     .await
 }

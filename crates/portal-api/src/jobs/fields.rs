@@ -175,6 +175,13 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Yes or no.
+    pub(crate) fn boolean(&self, name: &str, faults: &mut Faults) -> Given<bool> {
+        self.take(name, faults, |value| {
+            value.as_bool().ok_or_else(|| ("wrong_type", "has to be true or false".to_owned()))
+        })
+    }
+
     /// A whole number.
     pub(crate) fn integer(
         &self,

@@ -65,6 +65,10 @@ fn is_of_access(route: &RouteInfo) -> bool {
         .any(|start| route.path.starts_with(start))
 }
 
+fn is_of_notifications(route: &RouteInfo) -> bool {
+    route.path.starts_with("/api/notifications/")
+}
+
 fn add_security(operation: &mut Operation, route: &RouteInfo) {
     // The identity provider brings its proof along, as the handlers describe.
     if matches!(route.access, Access::Public | Access::IdentityProvider) {
@@ -88,6 +92,9 @@ fn add_security(operation: &mut Operation, route: &RouteInfo) {
 }
 
 fn add_headers(operation: &mut Operation, route: &RouteInfo) {
+    if is_of_notifications(route) && route.method == "POST" {
+        add_idempotency_key(operation);
+    }
     if !is_of_jobs(route) {
         return;
     }
@@ -97,14 +104,18 @@ fn add_headers(operation: &mut Operation, route: &RouteInfo) {
         add_header(operation, "If-Match", description, is_required);
     }
     if route.method == "POST" {
-        let description = "The caller's name for this attempt, 1 to 255 characters: repeating it \
-                           within a day gives the first answer again";
-        add_header(operation, "Idempotency-Key", description, false);
+        add_idempotency_key(operation);
     }
     if route.method == "GET" {
         let description = "The `ETag` of what the caller has: 304 where it is current";
         add_header(operation, "If-None-Match", description, false);
     }
+}
+
+fn add_idempotency_key(operation: &mut Operation) {
+    let description = "The caller's name for this attempt, 1 to 255 characters: repeating it \
+                       within a day gives the first answer again";
+    add_header(operation, "Idempotency-Key", description, false);
 }
 
 fn add_header(operation: &mut Operation, name: &str, description: &str, is_required: bool) {
@@ -153,6 +164,9 @@ fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
     if is_of_cache(route) {
         return problems_of_cache(route);
     }
+    if is_of_notifications(route) {
+        return problems_of_notifications(route);
+    }
     if is_of_access(route) {
         return problems_of_access(route);
     }
@@ -182,6 +196,27 @@ fn problems_of(route: &RouteInfo) -> Vec<ErrorCode> {
         codes.push(ErrorCode::PreconditionRequired);
     }
     if matches!(route.method, "POST" | "PATCH" | "PUT") {
+        codes.extend([
+            ErrorCode::PayloadTooLarge,
+            ErrorCode::UnsupportedMediaType,
+            ErrorCode::ValidationFailed,
+        ]);
+    }
+    codes
+}
+
+fn problems_of_notifications(route: &RouteInfo) -> Vec<ErrorCode> {
+    let mut codes = vec![
+        ErrorCode::InvalidParameter,
+        ErrorCode::Unauthenticated,
+        ErrorCode::Forbidden,
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+    ];
+    if route.path.contains('{') {
+        codes.push(ErrorCode::NotFound);
+    }
+    if is_write(route) {
         codes.extend([
             ErrorCode::PayloadTooLarge,
             ErrorCode::UnsupportedMediaType,

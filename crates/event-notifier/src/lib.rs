@@ -31,6 +31,7 @@
 mod fan_out;
 mod hub;
 mod lane;
+pub mod mail;
 mod relay;
 mod stored;
 mod stream;

@@ -47,6 +47,8 @@ pub enum Access {
     SignedIn,
     /// The identity provider, which proves itself in the request.
     IdentityProvider,
+    /// Whoever has a link that we signed, for what the link is for.
+    SignedLink,
     /// Whoever is signed in and has this permission, at least in part.
     Needs(Permission),
     /// Members of the platform's organization.
@@ -64,7 +66,7 @@ pub struct RouteInfo {
     pub access: Access,
 }
 
-use Access::{IdentityProvider, Needs, Operator, Public, SignedIn};
+use Access::{IdentityProvider, Needs, Operator, Public, SignedIn, SignedLink};
 use Permission::{
     ApiKeysManage, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite,
     NotificationsManage, SessionManage, SessionRead, TeamManage, TeamRead, WebhooksManage,
@@ -129,6 +131,10 @@ routes! {
             POST IdentityProvider => crate::auth::backchannel::backchannel_logout;
         }
         "/auth/events" { POST IdentityProvider => crate::auth::events::receive_event; }
+        "/public/mail/unsubscribe" {
+            GET SignedLink => crate::mail::ask;
+            POST SignedLink => crate::mail::unsubscribe;
+        }
         "/api/team" { GET Needs(TeamRead) => team::members::list_members; }
         "/api/invitations" {
             GET Needs(TeamManage) => team::invitations::list_invitations;

@@ -29,6 +29,7 @@ mod extract;
 pub mod health;
 mod jobs;
 mod limits;
+mod mail;
 pub mod metrics;
 mod notifications;
 mod openapi;

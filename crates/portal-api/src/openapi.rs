@@ -47,6 +47,8 @@ pub fn openapi_document() -> String {
         crate::auth::api_keys::routes::list_api_keys,
         crate::auth::api_keys::routes::create_api_key,
         crate::auth::api_keys::routes::revoke_api_key,
+        crate::mail::ask,
+        crate::mail::unsubscribe,
         crate::webhooks::endpoints::list_webhooks,
         crate::webhooks::endpoints::create_webhook,
         crate::webhooks::endpoints::get_webhook,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::cookie::Key;
 use employer_store::TenantDb;
 use event_notifier::Hub;
+use event_notifier::mail::UnsubscribeKeys;
 use secrecy::SecretString;
 use session_store::{AccessCopies, PortalSessionStore};
 use tenancy::Clock;
@@ -60,6 +61,8 @@ pub struct PortalState {
     pub live: Hub,
     /// What follows a committed write.
     pub writes: Writes,
+    /// Read the links at the end of mails.
+    pub mail_links: UnsubscribeKeys,
     /// Telling the tenants' own systems.
     pub webhooks: Webhooks,
     /// What we depend on, as it was a moment ago.

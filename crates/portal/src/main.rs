@@ -9,6 +9,7 @@ mod invalidator;
 mod lanes;
 mod ledger;
 mod live;
+mod mail;
 mod provider;
 mod settings;
 mod shared_counts;

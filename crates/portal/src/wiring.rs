@@ -29,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commands::CommandError;
-use crate::lanes;
 use crate::ledger::StoredLedger;
 use crate::live;
 use crate::provider::{self, Connection};
@@ -37,6 +36,7 @@ use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::shared_counts::RedisCounts;
 use crate::webhooks;
 use crate::workers::{JobExpiry, KeyUseWriter};
+use crate::{lanes, mail};
 
 /// The variables that name the databases.
 const APPLICATION: &str = "DATABASE_URL";
@@ -109,6 +109,7 @@ pub(crate) async fn build(
         writes: writes.clone(),
         fan_out,
         webhooks: webhooks.worker.clone(),
+        mail: mail::start(settings, &worker_db, &clock, stop, tasks),
         live: hub.clone(),
         audit: audit.clone(),
         probe: probe.clone(),
@@ -155,6 +156,7 @@ pub(crate) async fn build(
         db,
         live: hub,
         writes,
+        mail_links: mail::links(settings),
         webhooks,
         cache,
         rate_limits,

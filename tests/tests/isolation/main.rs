@@ -68,7 +68,7 @@ async fn each_route_serves_its_tenant_and_nobody_else() {
     for route in routes() {
         let name = route.name();
         let id = thing_for(&route, &ours, &owner).await;
-        if !matches!(route.access, Access::Public | Access::IdentityProvider) {
+        if !matches!(route.access, Access::Public | Access::IdentityProvider | Access::SignedLink) {
             let answer = calls(&portal.browser(), &route, &id).await;
             assert_eq!(answer.status, 401, "nobody: {name}: {}", answer.text);
             assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"portal\"", "{name}");

@@ -111,6 +111,9 @@ pub(crate) fn routes() -> Vec<Route> {
         // The identity provider's own: they want its token, nobody's session.
         route(&post, "/auth/backchannel-logout", Nothing, &empty, 400),
         route(&post, "/auth/events", Nothing, &empty, 404),
+        // Whoever has the link of a mail; these have none.
+        route(&get, "/public/mail/unsubscribe", Nothing, &none, 404),
+        route(&post, "/public/mail/unsubscribe", Nothing, &none, 404),
         route(&get, "/api/team", Nothing, &none, 200),
         route(&get, "/api/invitations", Nothing, &none, 200),
         route(&post, "/api/invitations", Nothing, &invitation, 201),

@@ -7,12 +7,17 @@
 mod audience;
 mod fan_out;
 mod kind;
+mod mail;
 mod mark;
 mod purge;
 mod read;
 
 pub use fan_out::{FannedOut, Published, TellingSettings, fan_out, next_waiting, note_failure};
 pub use kind::{NotificationKind, UnknownNotificationKind};
+pub use mail::{
+    Addressee, Digest, DueMail, MailItem, MailWishes, claim_mail, find_addressee, job_titles,
+    settle_mail, turn_mail_off,
+};
 pub use mark::{Mark, mark, recount};
 pub use purge::purge;
 pub use read::{FeedFilter, FeedPage, Head, Notification, head, list_notifications, since};

@@ -38,4 +38,6 @@ mod team;
 #[cfg(test)]
 mod walls;
 #[cfg(test)]
+mod webhooks;
+#[cfg(test)]
 mod writing;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::cookie::Key;
 use employer_store::{DatabaseSettings, TenantDb, WorkerDb};
+use event_notifier::mail::UnsubscribeKeys;
 use event_notifier::webhooks::{AddressRules, WebhookHandle, WebhookVault};
 use event_notifier::{Hub, HubSettings, Relay, RelaySettings, StoredTruth};
 use portal_api::access::AccessChanges;
@@ -71,6 +72,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         writes: writes.clone(),
         fan_out: Arc::default(),
         webhooks: WebhookHandle::default(),
+        mail: Arc::default(),
         live: live.clone(),
         audit: audit.clone(),
         probe: probe.clone(),
@@ -115,6 +117,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         operators: Operators::default(),
         live,
         writes,
+        mail_links: UnsubscribeKeys::derive_from(b"bench", []),
         webhooks: webhooks()?,
         probe,
         metrics,

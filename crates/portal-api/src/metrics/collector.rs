@@ -27,7 +27,7 @@ impl prometheus_client::collector::Collector for Collector {
         self.write_access(page)?;
         self.write_provider(page)?;
         self.write_database(page)?;
-        self.write_webhooks(page)?;
+        self.write_webhooks_and_mail(page)?;
         self.write_relay(page)?;
         streams::write(page, &self.0.live)
     }
@@ -258,7 +258,7 @@ impl Collector {
         )
     }
 
-    fn write_webhooks(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn write_webhooks_and_mail(&self, page: &mut Page<'_>) -> fmt::Result {
         let webhooks = self.0.webhooks.statistics();
         page.counters(
             "webhook_attempts",
@@ -273,7 +273,14 @@ impl Collector {
             webhooks.forbidden(),
         )?;
         page.counter("webhook_disabled", "Endpoints that were given up", webhooks.disabled())?;
-        page.counter("webhook_faults", "Failures of our own in sending", webhooks.faults())
+        page.counter("webhook_faults", "Failures of our own in sending", webhooks.faults())?;
+        let mail = &self.0.mail;
+        page.counters(
+            "mails",
+            "Mails by what became of them, each time that they were due",
+            [("sent", mail.sent()), ("postponed", mail.postponed()), ("failed", mail.failed())]
+                .map(|(outcome, count)| (vec![("outcome", outcome)], count)),
+        )
     }
 
     fn write_relay(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -17,6 +17,7 @@ use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, Header
 use actix_web::{HttpRequest, HttpResponse, web};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use employer_store::PoolWatch;
+use event_notifier::mail::MailStatistics;
 use event_notifier::webhooks::WebhookHandle;
 use event_notifier::{FanOutStatistics, Hub};
 use prometheus_client::encoding::text;
@@ -64,6 +65,8 @@ pub struct Sources {
     pub webhooks: WebhookHandle,
     /// The streams of events.
     pub live: Hub,
+    /// What sends mails.
+    pub mail: Arc<MailStatistics>,
     /// Rows of the audit trail.
     pub audit: AuditTrail,
     /// Whether what we depend on answers.

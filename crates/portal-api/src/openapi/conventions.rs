@@ -71,7 +71,7 @@ fn is_of_notifications(route: &RouteInfo) -> bool {
 
 fn add_security(operation: &mut Operation, route: &RouteInfo) {
     // The identity provider brings its proof along, as the handlers describe.
-    if matches!(route.access, Access::Public | Access::IdentityProvider) {
+    if matches!(route.access, Access::Public | Access::IdentityProvider | Access::SignedLink) {
         return;
     }
     let mut requirement = SecurityRequirement::new("session", Vec::<String>::new());

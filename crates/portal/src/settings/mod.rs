@@ -2,6 +2,7 @@
 
 mod faults;
 mod keys;
+mod mail;
 mod pasted;
 mod reach;
 mod redis;
@@ -25,6 +26,7 @@ use url::Url;
 
 pub(crate) use faults::InvalidSettings;
 pub(crate) use keys::{CACHE_KEYS, NamedKeys};
+pub(crate) use mail::MailSetup;
 pub(crate) use redis::{RedisSettings, Service};
 pub(crate) use tuning::{LogFormat, Telemetry, Tuning};
 pub(crate) use variables::Variables;
@@ -59,6 +61,8 @@ pub(crate) struct Settings {
     /// Seal what the cache keeps of sensitive values.
     pub(crate) cache_keys: Option<KeyRing>,
     pub(crate) webhooks: WebhookSetup,
+    /// Where mails are sent.
+    pub(crate) mail: Option<MailSetup>,
     pub(crate) tuning: Tuning,
 }
 
@@ -120,11 +124,13 @@ impl Settings {
         let tuning = tuning?;
         let reach = reach::read(&tuning, faults);
         let webhooks = WebhookSetup::read(&tuning, strictness, faults);
+        let base_url = base_url?;
+        let mail = MailSetup::read(&tuning, &base_url, variables, strictness, faults);
         let pool = |url, max_connections| pool(url, max_connections, &tuning);
         Some(Self {
             environment: environment?,
             listen: listen?,
-            base_url: base_url?,
+            base_url,
             database: pool(database_url?, tuning.database.max_connections),
             worker_database: pool(worker_url?, tuning.database.worker_max_connections),
             platform: platform?
@@ -136,6 +142,7 @@ impl Settings {
             reach: reach?,
             cache_keys,
             webhooks: webhooks?,
+            mail: mail?,
             tuning,
         })
     }

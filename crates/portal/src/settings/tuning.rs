@@ -161,6 +161,8 @@ sections! {
     }
     /// `[jobs]`
     Jobs { expiry_interval_ms: u64, expiry_batch: u16, }
+    /// `[mail]`
+    Mail { interval_ms: u64, folder: String, }
     /// `[webhooks]`
     Webhooks {
         per_tenant: u32,
@@ -193,6 +195,7 @@ sections! {
         notifications: Notifications,
         events: Events,
         jobs: Jobs,
+        mail: Mail,
         webhooks: Webhooks,
         telemetry: Telemetry,
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use base64::Engine as _;
 use portal_tests::receiver::{Manner, Receiver};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -41,7 +42,6 @@ async fn a_ping_arrives_signed_and_the_secret_is_shown_once() {
         .fetch_one(&mut setup.superuser().await)
         .await
         .unwrap();
-    use base64::Engine as _;
     let encoded = hook.secret.strip_prefix("whsec_").unwrap();
     let plain = base64::prelude::BASE64_STANDARD.decode(encoded).unwrap();
     assert!(!stored.windows(plain.len()).any(|part| part == plain), "it is kept sealed");

@@ -146,7 +146,10 @@ impl MailWorker {
         let token = self.settings.keys.token(mail.tenant, mail.user);
         let message = match self.settings.face.compose(mail, &to, &titles, &token) {
             Ok(message) => message,
-            Err(error) => return Ok(self.cannot_be_made(mail, &error)),
+            Err(error) => {
+                self.cannot_be_made(mail, &error);
+                return Ok(None);
+            }
         };
         match self.settings.transport.send(message).await {
             Ok(()) => {
@@ -157,11 +160,10 @@ impl MailWorker {
         }
     }
 
-    fn cannot_be_made(&self, mail: &DueMail, error: &ComposeError) -> Option<OffsetDateTime> {
+    fn cannot_be_made(&self, mail: &DueMail, error: &ComposeError) {
         self.statistics.failed.fetch_add(1, Ordering::Relaxed);
         let error = error as &dyn std::error::Error;
         tracing::warn!(error, user.id = %mail.user, "a mail cannot be made");
-        None
     }
 
     /// When a mail that did not leave is tried again: the pauses grow with its age, and what is

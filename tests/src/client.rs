@@ -115,6 +115,11 @@ impl Browser {
         Self { base_url: base_url.trim_end_matches('/').to_owned(), ..self.clone() }
     }
 
+    /// Where it is turned to.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     /// The cookies it holds.
     pub fn cookies(&self) -> &BTreeMap<String, String> {
         &self.cookies

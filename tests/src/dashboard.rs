@@ -72,6 +72,7 @@ impl Dashboard {
         let databases = Databases {
             app_url: database.app_url,
             worker_url: database.worker_url,
+            public_url: database.public_url,
             ops_url: database.ops_url,
             superuser_url: database.superuser_url,
         };

@@ -13,6 +13,7 @@
     reason = "a test that cannot be set up fails where it stands"
 )]
 
+pub mod applicant;
 pub mod certified;
 pub mod client;
 pub mod console;

@@ -158,6 +158,9 @@ impl Portal {
             .env("PORTAL_BASE_URL", &base_url)
             .env("DATABASE_URL", &databases.app_url)
             .env("DATABASE_WORKER_URL", &databases.worker_url)
+            .env("DATABASE_PUBLIC_URL", &databases.public_url)
+            .env("CACHE_ENCRYPTION_KEYS", cache_keys())
+            .env("PORTAL__FILES__FOLDER", files_folder())
             .env("DATABASE_OPS_URL", &databases.ops_url)
             .env("AUTH0_ISSUER_BASE_URL", provider.issuer())
             .env("AUTH0_CLIENT_ID", "portal-dev")
@@ -236,6 +239,18 @@ pub fn free_port() -> u16 {
         .map(|_| rand::random_range(PORTS))
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a port is free")
+}
+
+/// The same for all instances of all tests, so that instances share what they seal.
+pub fn cache_keys() -> String {
+    use base64::Engine;
+    let key = [9_u8; 32];
+    format!("test:{}", base64::engine::general_purpose::STANDARD.encode(key))
+}
+
+/// Where the portals of one process of tests keep files of applicants.
+pub fn files_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("portal-test-files-{}", std::process::id()))
 }
 
 /// The same for all instances of all tests, so that instances share sessions.

@@ -23,6 +23,8 @@ pub struct Databases {
     pub app_url: String,
     /// The workers'.
     pub worker_url: String,
+    /// The public's role.
+    pub public_url: String,
     /// The platform operators'.
     pub ops_url: String,
     /// A superuser's.
@@ -63,6 +65,7 @@ impl World {
             databases: Databases {
                 app_url: provisioned.app_url,
                 worker_url: provisioned.worker_url,
+                public_url: provisioned.public_url,
                 ops_url: provisioned.ops_url,
                 superuser_url: provisioned.superuser_url,
             },

@@ -18,6 +18,8 @@ use crate::worker_db::WorkerDb;
 
 /// Where a payload says what is different about the job.
 pub(crate) const CHANGE: &str = "change";
+/// Where the payload of an application's event says which job it is for.
+const JOB: &str = "job";
 
 /// Something that happened in a tenant.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +49,8 @@ impl OutboxEvent {
     /// versions, or says it in words that this version does not know, may have changed anything.
     pub fn change(&self) -> Change {
         let job = self.payload.get(CHANGE).and_then(|said| JobChange::deserialize(said).ok());
-        Change { kind: self.kind, subject: self.subject, job }
+        let of_job = self.payload.get(JOB).and_then(|said| Uuid::deserialize(said).ok());
+        Change { kind: self.kind, subject: self.subject, of_job, job }
     }
 }
 

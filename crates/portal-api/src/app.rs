@@ -26,6 +26,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
 use tenancy::Permission;
 
+use crate::applications::{self, steps};
 use crate::auth::api_keys::routes as api_keys;
 use crate::auth::{accept_older_keys, refuse_two_credentials, routes as auth, session_middleware};
 use crate::cache_admin::{invalidate, keys, status, warm};
@@ -36,7 +37,7 @@ use crate::jobs::{figures, item, list, transitions, write};
 use crate::operator::{impersonation, tenants};
 use crate::state::{Phase, PortalState};
 use crate::webhooks::{deliveries, endpoints};
-use crate::{docs, health, metrics, notifications, stream, team};
+use crate::{docs, health, metrics, notifications, public, stream, team};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +69,9 @@ pub struct RouteInfo {
 
 use Access::{IdentityProvider, Needs, Operator, Public, SignedIn, SignedLink};
 use Permission::{
-    ApiKeysManage, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite,
-    NotificationsManage, SessionManage, SessionRead, TeamManage, TeamRead, WebhooksManage,
+    ApiKeysManage, ApplicationsDecide, ApplicationsRead, ApplicationsWrite, CacheRead, CacheWrite,
+    JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, NotificationsManage, SessionManage,
+    SessionRead, TeamManage, TeamRead, WebhooksManage,
 };
 
 /// Makes the table of routes and the routing from one text, so that neither can have what the
@@ -122,6 +124,8 @@ routes! {
         "/api/openapi.json" { GET => docs::document; }
         "/api/docs" { GET => root; }
         "/api/docs/{file:.*}" { GET => docs::page; }
+        "/public/boards/{slug}/jobs/{job_slug}/apply" { POST => public::apply::apply; }
+        "/public/boards/{slug}/jobs/{job_slug}/view" { POST => public::view::count_view; }
     }
     sessions {
         "/auth/login" { GET Public => auth::login; }
@@ -224,6 +228,29 @@ routes! {
             PATCH Needs(JobsEdit) => write::update_job;
             PUT Needs(JobsEdit) => write::put_job;
             DELETE Needs(JobsDelete) => write::delete_job;
+        }
+        "/api/jobs/{id}/applications" {
+            GET Needs(ApplicationsRead) => applications::list::list_applications_of_job;
+        }
+        "/api/applications" { GET Needs(ApplicationsRead) => applications::list::list_applications; }
+        "/api/applications/{id}" {
+            GET Needs(ApplicationsRead) => applications::item::get_application;
+        }
+        "/api/applications/{id}/files/{file}" {
+            GET Needs(ApplicationsRead) => applications::files::download_file;
+        }
+        "/api/applications/{id}/move" {
+            POST Needs(ApplicationsWrite) => steps::move_application;
+        }
+        "/api/applications/{id}/reject" {
+            POST Needs(ApplicationsDecide) => steps::reject_application;
+        }
+        "/api/applications/{id}/unreject" {
+            POST Needs(ApplicationsDecide) => steps::unreject_application;
+        }
+        "/api/applications/{id}/hire" { POST Needs(ApplicationsDecide) => steps::hire_applicant; }
+        "/api/applications/{id}/withdraw" {
+            POST Needs(ApplicationsDecide) => steps::withdraw_application;
         }
         "/api/jobs/{id}/publish" { POST Needs(JobsWrite) => transitions::publish_job; }
         "/api/jobs/{id}/pause" { POST Needs(JobsWrite) => transitions::pause_job; }

@@ -19,6 +19,7 @@
 
 pub mod access;
 pub mod app;
+mod applications;
 mod audit;
 pub mod auth;
 mod cache_admin;
@@ -26,6 +27,7 @@ mod docs;
 mod edge;
 pub mod error;
 mod extract;
+pub mod files;
 pub mod health;
 mod jobs;
 mod limits;
@@ -34,6 +36,7 @@ pub mod metrics;
 mod notifications;
 mod openapi;
 mod operator;
+pub mod public;
 pub mod state;
 mod stream;
 mod team;

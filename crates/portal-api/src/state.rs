@@ -26,6 +26,7 @@ use crate::jobs::CursorKey;
 use crate::limits::RateLimits;
 use crate::metrics::{Metrics, MetricsAccess};
 use crate::operator::Operators;
+use crate::public::PublicBoard;
 use crate::webhooks::Webhooks;
 use crate::writes::Writes;
 
@@ -59,6 +60,8 @@ pub struct PortalState {
     pub operators: Operators,
     /// The streams of events that are open.
     pub live: Hub,
+    /// What everybody may do.
+    pub board: PublicBoard,
     /// What follows a committed write.
     pub writes: Writes,
     /// Read the links at the end of mails.

@@ -29,7 +29,7 @@ const WORK_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Longest wait for a commit and its invalidations; past it the caller learns that the outcome is
 /// not known, while both go on.
-const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Does what follows from an event: whoever lost access first, then what was cached. The first does
 /// not keep the second from being done. May be repeated.
@@ -273,7 +273,7 @@ where
     Ok(Prepared::Fresh(tx, answer))
 }
 
-fn mismatch() -> ApiError {
+pub(crate) fn mismatch() -> ApiError {
     ApiError::new(
         ErrorCode::IdempotencyMismatch,
         "This Idempotency-Key came with another body before. Use a new key for a new request.",
@@ -281,7 +281,7 @@ fn mismatch() -> ApiError {
     .with_field("header:Idempotency-Key", "reused", "was used with another body")
 }
 
-fn in_flight() -> ApiError {
+pub(crate) fn in_flight() -> ApiError {
     ApiError::new(
         ErrorCode::IdempotencyInFlight,
         "The first request with this Idempotency-Key has not been answered yet.",

@@ -3,8 +3,10 @@
 //! It reads the settings, connects to the chosen provider (the one `match`, in [`provider`]),
 //! starts what runs beside the HTTP server and stops everything in order. Nothing may depend on it.
 
+mod board;
 mod cli;
 mod commands;
+mod files;
 mod invalidator;
 mod lanes;
 mod ledger;

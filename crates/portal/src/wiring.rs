@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::cookie::Key;
 use actix_web::web::Data;
 use employer_store::operator::OpsDb;
+use employer_store::public_board::PublicDb;
 use employer_store::{TenantDb, WorkerDb};
 use event_notifier::Listener;
 use portal_api::access::AccessChanges;
@@ -28,6 +29,7 @@ use tenant_cache::{CacheSettings, TenantCache};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::board;
 use crate::commands::CommandError;
 use crate::ledger::StoredLedger;
 use crate::live;
@@ -53,6 +55,7 @@ const VERIFY_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct Portal {
     pub(crate) state: Data<PortalState>,
     pub(crate) worker_db: WorkerDb,
+    pub(crate) public_db: PublicDb,
     pub(crate) ops_db: Option<OpsDb>,
     pub(crate) redis: Connection,
 }
@@ -147,7 +150,9 @@ pub(crate) async fn build(
     );
     let management = ManagementClient::new(management_settings(settings), Arc::clone(&clock))
         .map_err(|error| CommandError::IdentityProvider(Box::new(error)))?;
+    let (board, public_db) = board::start(settings, &worker_db, stop, tasks)?;
     let state = Data::new(PortalState {
+        board,
         management,
         sessions,
         refresher,
@@ -170,7 +175,7 @@ pub(crate) async fn build(
         clock,
         lifecycle,
     });
-    Ok(Portal { state, worker_db, ops_db, redis })
+    Ok(Portal { state, worker_db, public_db, ops_db, redis })
 }
 
 fn identity_provider(
@@ -244,7 +249,7 @@ fn tell_choice(redis: &RedisSettings) {
 /// change by waiting stops the portal.
 pub(crate) async fn verify_database(
     state: Data<PortalState>,
-    worker_db: WorkerDb,
+    (worker_db, public_db): (WorkerDb, PublicDb),
     ops_db: Option<OpsDb>,
     stop: CancellationToken,
 ) -> Result<(), CommandError> {
@@ -253,6 +258,7 @@ pub(crate) async fn verify_database(
         let verify = async {
             state.db.verify().await.map_err(|error| (APPLICATION, error))?;
             worker_db.verify().await.map_err(|error| (WORKER, error))?;
+            public_db.verify().await.map_err(|error| (board::PUBLIC, error))?;
             match &ops_db {
                 Some(ops_db) => ops_db.verify().await.map_err(|error| (OPS, error)),
                 None => Ok(()),
@@ -432,6 +438,9 @@ fn rates(tuning: &Tuning) -> Rates {
         tenant_per_minute: limits.tenant_per_minute,
         cache_reads_per_minute: limits.cache_reads_per_minute,
         cache_writes_per_minute: limits.cache_writes_per_minute,
+        apply_address_per_quarter_hour: limits.apply_address_per_quarter_hour,
+        apply_person_per_quarter_hour: limits.apply_person_per_quarter_hour,
+        apply_board_per_ten_seconds: limits.apply_board_per_ten_seconds,
         sync_interval: Duration::from_millis(limits.sync_interval_ms),
         tracked_max: limits.tracked_max,
     }

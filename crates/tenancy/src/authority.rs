@@ -22,11 +22,17 @@ impl PermissionSet {
     }
 
     /// What a scope of this name opens; nothing where there is no such scope. Whoever may write
-    /// jobs may edit them: keys and tokens know no halfway.
+    /// jobs may edit them, and whoever may move applications may decide about them: keys and
+    /// tokens know no halfway.
     pub fn of_scope(name: &str) -> Self {
         match Permission::find(name) {
             Some(Permission::JobsWrite) => {
                 [Permission::JobsWrite, Permission::JobsEdit].into_iter().collect()
+            }
+            Some(Permission::ApplicationsWrite) => {
+                [Permission::ApplicationsWrite, Permission::ApplicationsDecide]
+                    .into_iter()
+                    .collect()
             }
             Some(permission) => std::iter::once(permission).collect(),
             None => Self::NONE,

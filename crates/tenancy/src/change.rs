@@ -171,6 +171,9 @@ pub struct Change {
     pub kind: EventKind,
     /// What it happened to, where that is one thing.
     pub subject: Option<Uuid>,
+    /// The job that the thing belongs to, where it is an application; absent where that is not
+    /// known, and it may be any.
+    pub of_job: Option<Uuid>,
     /// What is different about the job; absent where that is not known, and anything may be.
     pub job: Option<JobChange>,
 }
@@ -178,7 +181,7 @@ pub struct Change {
 impl Change {
     /// An event that does not say what it changed.
     pub const fn unknown(kind: EventKind, subject: Option<Uuid>) -> Self {
-        Self { kind, subject, job: None }
+        Self { kind, subject, of_job: None, job: None }
     }
 }
 

@@ -31,17 +31,20 @@ pub enum Feature {
     Jobs,
     /// Search answers and facets.
     Search,
+    /// Lists of applications.
+    Applications,
 }
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 2] = [Self::Jobs, Self::Search];
+    pub const ALL: [Self; 3] = [Self::Jobs, Self::Search, Self::Applications];
 
     /// The kebab-case name that keys print.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Jobs => "jobs",
             Self::Search => "search",
+            Self::Applications => "applications",
         }
     }
 }

@@ -17,6 +17,12 @@ pub enum Permission {
     JobsArchive,
     /// Delete a draft for good.
     JobsDelete,
+    /// List and read applications, with the people and files in them.
+    ApplicationsRead,
+    /// Move applications through the open stages of a pipeline.
+    ApplicationsWrite,
+    /// Decide about applications: reject and take back, hire, withdraw.
+    ApplicationsDecide,
     /// Look into the cache of one's own tenant.
     CacheRead,
     /// Invalidate the cache of one's own tenant.
@@ -29,8 +35,6 @@ pub enum Permission {
     TeamManage,
     /// List, make and revoke API keys of the tenant.
     ApiKeysManage,
-    /// Read applications and who applied, and be told of them.
-    ApplicationsRead,
     /// Read and put away one's own notifications, and say what one wants to hear of.
     NotificationsManage,
     /// Say where the tenant's own systems are told of events, and see what came of it.
@@ -39,20 +43,22 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::SessionRead,
         Self::JobsRead,
         Self::JobsWrite,
         Self::JobsEdit,
         Self::JobsArchive,
         Self::JobsDelete,
+        Self::ApplicationsRead,
+        Self::ApplicationsWrite,
+        Self::ApplicationsDecide,
         Self::CacheRead,
         Self::CacheWrite,
         Self::SessionManage,
         Self::TeamRead,
         Self::TeamManage,
         Self::ApiKeysManage,
-        Self::ApplicationsRead,
         Self::NotificationsManage,
         Self::WebhooksManage,
     ];
@@ -66,13 +72,15 @@ impl Permission {
             Self::JobsEdit => "jobs:edit",
             Self::JobsArchive => "jobs:archive",
             Self::JobsDelete => "jobs:delete",
+            Self::ApplicationsRead => "applications:read",
+            Self::ApplicationsWrite => "applications:write",
+            Self::ApplicationsDecide => "applications:decide",
             Self::CacheRead => "cache:read",
             Self::CacheWrite => "cache:write",
             Self::SessionManage => "session:manage",
             Self::TeamRead => "team:read",
             Self::TeamManage => "team:manage",
             Self::ApiKeysManage => "api_keys:manage",
-            Self::ApplicationsRead => "applications:read",
             Self::NotificationsManage => "notifications:manage",
             Self::WebhooksManage => "webhooks:manage",
         }
@@ -86,7 +94,15 @@ impl Permission {
     /// Whether a machine may have it: an API key, or a client that has a token of its own. What
     /// decides about people and about access itself stays with people.
     pub const fn is_for_machines(self) -> bool {
-        matches!(self, Self::JobsRead | Self::JobsWrite | Self::JobsEdit)
+        matches!(
+            self,
+            Self::JobsRead
+                | Self::JobsWrite
+                | Self::JobsEdit
+                | Self::ApplicationsRead
+                | Self::ApplicationsWrite
+                | Self::ApplicationsDecide
+        )
     }
 }
 
@@ -116,12 +132,14 @@ impl Role {
             Permission::JobsEdit => [All, All, All, Assigned, None],
             Permission::JobsArchive => [All, All, All, None, None],
             Permission::JobsDelete => [All, All, None, None, None],
+            Permission::ApplicationsRead => [All, All, All, Assigned, None],
+            Permission::ApplicationsWrite => [All, All, All, Assigned, None],
+            Permission::ApplicationsDecide => [All, All, All, None, None],
             Permission::CacheRead | Permission::CacheWrite => [All, All, None, None, None],
             Permission::SessionManage => [All, All, All, All, All],
             Permission::TeamRead => [All, All, All, All, All],
             Permission::TeamManage => [All, All, None, None, None],
             Permission::ApiKeysManage => [All, All, None, None, None],
-            Permission::ApplicationsRead => [All, All, All, Assigned, None],
             Permission::NotificationsManage => [All, All, All, All, All],
             Permission::WebhooksManage => [All, All, None, None, None],
         };
@@ -169,10 +187,12 @@ mod tests {
             Permission::JobsEdit,
             Permission::JobsArchive,
             Permission::JobsDelete,
+            Permission::ApplicationsRead,
+            Permission::ApplicationsWrite,
+            Permission::ApplicationsDecide,
             Permission::CacheWrite,
             Permission::TeamManage,
             Permission::ApiKeysManage,
-            Permission::ApplicationsRead,
             Permission::WebhooksManage,
         ] {
             assert_eq!(Role::Viewer.grant(permission), Grant::None, "{}", permission.as_str());

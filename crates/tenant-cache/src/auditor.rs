@@ -53,7 +53,7 @@ impl Operation {
         match self {
             // "In the last seven days", and the instant of the count.
             Self::JobsStats => true,
-            Self::JobsList | Self::JobsItem | Self::JobFacets => false,
+            Self::JobsList | Self::JobsItem | Self::JobFacets | Self::ApplicationsList => false,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => false,
         }

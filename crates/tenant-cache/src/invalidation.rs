@@ -50,7 +50,7 @@ pub(crate) fn targets(scope: &TenantScope, change: &Change) -> BTreeSet<Target> 
             continue;
         }
         let feature = operation.feature();
-        let mut tags = tags(operation, job);
+        let mut tags = tags(operation, change, job);
         match (operation.entity_kind(), change.subject) {
             (Some(kind), Some(subject)) => {
                 tags.insert(Tag::entity(kind, subject));
@@ -69,11 +69,12 @@ pub(crate) fn targets(scope: &TenantScope, change: &Change) -> BTreeSet<Target> 
     targets
 }
 
-fn tags(operation: Operation, job: Option<&JobChange>) -> BTreeSet<Tag> {
-    match job {
-        Some(job) => operation.tags_of_change(job),
-        None => operation.own_tag().into_iter().collect(),
-    }
+fn tags(operation: Operation, change: &Change, job: Option<&JobChange>) -> BTreeSet<Tag> {
+    let known = match operation {
+        Operation::ApplicationsList => operation.tags_of_applications_after(change, job),
+        _ => job.map(|job| operation.tags_of_change(job)),
+    };
+    known.unwrap_or_else(|| operation.own_tag().into_iter().collect())
 }
 
 /// How far an attempt to replace generations came.
@@ -190,7 +191,7 @@ mod tests {
             team: Some(Vec::new()),
         };
         let subject = Some(Uuid::from_u128(7));
-        Change { kind: EventKind::JobUpdated, subject, job: Some(job) }
+        Change { kind: EventKind::JobUpdated, subject, of_job: None, job: Some(job) }
     }
 
     #[test]
@@ -226,12 +227,33 @@ mod tests {
         assert_eq!(
             keys,
             [
+                "tenant:{org_a:applications}:!t:list",
                 "tenant:{org_a:jobs}:!t:job-00000000000000000000000000000007",
                 "tenant:{org_a:jobs}:!t:list",
                 "tenant:{org_a:jobs}:!t:stats",
                 "tenant:{org_a:search}:!t:job-facets",
             ]
         );
+    }
+
+    #[test]
+    fn an_application_drops_the_lists_for_its_job_and_for_any_and_nothing_of_jobs() {
+        let (subject, of_job) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(7)));
+        let lists = [
+            "tenant:{org_a:applications}:!t:list-for-00000000000000000000000000000007",
+            "tenant:{org_a:applications}:!t:list-for-any",
+        ];
+        for kind in [
+            EventKind::ApplicationSubmitted,
+            EventKind::ApplicationResubmitted,
+            EventKind::ApplicationStageChanged,
+        ] {
+            assert_eq!(keys(&Change { kind, subject, of_job, job: None }), lists);
+            let unknown = keys(&Change::unknown(kind, subject));
+            assert_eq!(unknown, ["tenant:{org_a:applications}:!t:list"], "of no known job");
+        }
+        let renamed = keys(&edit(&[JobField::Title]));
+        assert!(lists.iter().all(|list| renamed.contains(&(*list).to_owned())), "{renamed:?}");
     }
 
     #[test]

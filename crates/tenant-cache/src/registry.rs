@@ -16,6 +16,8 @@ pub enum Operation {
     JobsStats,
     /// Counts of jobs by the values of their fields.
     JobFacets,
+    /// A page of a list of applications under one set of filters.
+    ApplicationsList,
     /// A sealed operation for tests; no part of [`Operation::ALL`], so that no event drops it.
     #[cfg(any(test, feature = "testing"))]
     SealedProbe,
@@ -149,6 +151,24 @@ const FACETS: MadeOf = MadeOf::Fields {
     of_published: &[],
 };
 
+/// A list of applications shows whose job it is, by its title, and depends on who is on its team.
+const APPLICATIONS_LIST: Policy = Policy {
+    ttl: Duration::from_secs(30),
+    class: Class::Sensitive,
+    // Applicants choose their words, and stand beside each other in one answer.
+    may_compress: false,
+    dropped_by: &[
+        EventKind::ApplicationSubmitted,
+        EventKind::ApplicationResubmitted,
+        EventKind::ApplicationStageChanged,
+        EventKind::JobUpdated,
+        EventKind::JobTeamChanged,
+        EventKind::TenantSuspended,
+    ],
+    made_of: MadeOf::Fields { of_all: &[JobField::Title], of_published: &[] },
+    told_apart_by: &[Respect::Job],
+};
+
 #[cfg(any(test, feature = "testing"))]
 const SEALED_PROBE: Policy = Policy {
     ttl: Duration::from_secs(30),
@@ -164,7 +184,8 @@ pub const LONGEST_TTL: Duration = Duration::from_secs(900);
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 4] = [Self::JobsList, Self::JobsItem, Self::JobsStats, Self::JobFacets];
+    pub const ALL: [Self; 5] =
+        [Self::JobsList, Self::JobsItem, Self::JobsStats, Self::JobFacets, Self::ApplicationsList];
 
     /// The rules of this operation.
     pub const fn policy(self) -> Policy {
@@ -174,6 +195,7 @@ impl Operation {
             Self::JobsItem => (900, MadeOf::Everything, &[Job]),
             Self::JobsStats => (300, STATS, &[View]),
             Self::JobFacets => (600, FACETS, &[View, Words, Pay]),
+            Self::ApplicationsList => return APPLICATIONS_LIST,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => return SEALED_PROBE,
         };
@@ -192,6 +214,7 @@ impl Operation {
         match self {
             Self::JobsList | Self::JobsItem | Self::JobsStats => Feature::Jobs,
             Self::JobFacets => Feature::Search,
+            Self::ApplicationsList => Feature::Applications,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => Feature::Search,
         }
@@ -200,7 +223,7 @@ impl Operation {
     /// The name within the feature.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::JobsList => "list",
+            Self::JobsList | Self::ApplicationsList => "list",
             Self::JobsItem => "item",
             Self::JobsStats => "stats",
             Self::JobFacets => "job-facets",
@@ -225,7 +248,9 @@ impl Operation {
     pub(crate) fn own_tag(self) -> Option<Tag> {
         match self {
             Self::JobsItem => None,
-            Self::JobsList | Self::JobsStats | Self::JobFacets => Some(Tag::named(self.name())),
+            Self::JobsList | Self::JobsStats | Self::JobFacets | Self::ApplicationsList => {
+                Some(Tag::named(self.name()))
+            }
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => Some(Tag::named(self.name())),
         }
@@ -236,7 +261,7 @@ impl Operation {
         match self {
             // Behind the view.
             Self::JobsItem => Some(1),
-            Self::JobsList | Self::JobsStats | Self::JobFacets => None,
+            Self::JobsList | Self::JobsStats | Self::JobFacets | Self::ApplicationsList => None,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => None,
         }
@@ -246,7 +271,7 @@ impl Operation {
     pub const fn entity_kind(self) -> Option<&'static str> {
         match self {
             Self::JobsItem => Some("job"),
-            Self::JobsList | Self::JobsStats | Self::JobFacets => None,
+            Self::JobsList | Self::JobsStats | Self::JobFacets | Self::ApplicationsList => None,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => None,
         }

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeSet;
 
-use tenancy::{JobChange, JobField, JobState, JobView, Tag, place_key};
+use tenancy::{Change, JobChange, JobField, JobId, JobState, JobView, Tag, place_key};
 
 use crate::registry::{MadeOf, Operation, Respect};
 
@@ -73,6 +73,10 @@ enum Group {
     Words,
     /// By pay.
     Pay,
+    /// About one job's applications.
+    For(uuid::Uuid),
+    /// About the applications for any job.
+    ForAny,
 }
 
 impl Group {
@@ -87,6 +91,8 @@ impl Group {
             Self::Somewhere => ("somewhere", None),
             Self::Words => ("words", None),
             Self::Pay => ("pay", None),
+            Self::For(job) => ("for", Some(job.simple().to_string())),
+            Self::ForAny => ("for-any", None),
         };
         Tag::group(operation.name(), name, of.as_deref())
     }
@@ -121,6 +127,29 @@ impl Operation {
         groups.iter().map(|group| group.tag(self)).collect()
     }
 
+    /// The tags of an answer about the applications for a job, or for any.
+    pub fn tags_of_applications(self, job: Option<JobId>) -> Vec<Tag> {
+        let group = job.map_or(Group::ForAny, |job| Group::For(job.as_uuid()));
+        vec![group.tag(self)]
+    }
+
+    /// The tags of the lists of applications that may be others after a change of an application,
+    /// or of a job as `job` says; `None` where it is not known which job that is.
+    pub(crate) fn tags_of_applications_after(
+        self,
+        change: &Change,
+        job: Option<&JobChange>,
+    ) -> Option<BTreeSet<Tag>> {
+        let (id, shows) = match (change.of_job, job) {
+            (Some(id), _) => (id, true),
+            // Lists show what a job is called, and nothing else of it.
+            (None, Some(job)) => (change.subject?, is_any_of(&job.fields, &[JobField::Title])),
+            (None, None) => return None,
+        };
+        let groups = [Group::For(id), Group::ForAny];
+        Some(groups.iter().filter(|_| shows).map(|group| group.tag(self)).collect())
+    }
+
     /// The tags of the answers that may be others after a change.
     pub(crate) fn tags_of_change(self, change: &JobChange) -> BTreeSet<Tag> {
         let policy = self.policy();
@@ -150,6 +179,7 @@ impl Respect {
             Group::At(_) | Group::Somewhere => matches!(self, Self::Place),
             Group::Words => matches!(self, Self::Words),
             Group::Pay => matches!(self, Self::Pay),
+            Group::For(_) | Group::ForAny => matches!(self, Self::Job),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The portal's environment in a private installation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::Outcome;
@@ -77,6 +77,7 @@ impl Environment {
         passwords: &RolePasswords,
         redis: &RedisChoice,
         secrets: &mut Secrets,
+        files: &Path,
     ) -> Outcome<Self> {
         let database = |role: &str, password: &str| cluster.url(role, password, DATABASE);
         let mut variables = vec![
@@ -94,6 +95,7 @@ impl Environment {
             ("AUTH0_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
             ("SESSION_KEYS", secrets.session_keys()?),
             ("CACHE_ENCRYPTION_KEYS", secrets.cache_keys()?),
+            ("PORTAL__FILES__FOLDER", files.display().to_string()),
         ];
         match redis {
             RedisChoice::Memory => variables.push(("REDIS_PROVIDER", "memory".to_owned())),

@@ -121,6 +121,7 @@ impl Installation<'_> {
             &passwords,
             &redis.choice(),
             &mut self.secrets,
+            &self.folder.join("files"),
         )?;
         secrets::write_private(&self.folder.join("portal.env"), &environment.as_file())?;
         let binaries = self.build(&redis)?;

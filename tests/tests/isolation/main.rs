@@ -112,14 +112,17 @@ async fn a_tokens_and_a_keys_tenant_is_their_own() {
     let (ours, theirs) = (world.tenant().await, world.tenant().await);
     let issuer = Issuer::start();
     let portal = issuer.portal_with(&world.databases, Redis::Memory, &LIFTED).await;
-    let scopes = "jobs:read jobs:write jobs:archive jobs:delete api_keys:manage";
+    let scopes = "jobs:read jobs:write jobs:archive jobs:delete api_keys:manage \
+                  applications:read applications:write";
     let call = |org: &str, subject: &str| {
         portal.browser().with_token(&issuer.token("at+jwt", subject, org, scopes))
     };
     let owner = call(&ours.org, &ours.subject(Role::Owner));
     let member = call(&theirs.org, &theirs.subject(Role::Owner));
     let machine = portal.browser().with_token(&issuer.machine_token("JWT", &theirs.org, scopes));
-    let of_tenants = |route: &Route| matches!(route.thing, Thing::Job | Thing::ApiKey);
+    let of_tenants = |route: &Route| {
+        matches!(route.thing, Thing::Job | Thing::ApiKey | Thing::Application | Thing::File)
+    };
     for route in routes().into_iter().filter(of_tenants) {
         let id = thing_for(&route, &ours, &owner).await;
         let is_for_machines = matches!(

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use portal_api::{Access, ROUTES};
 use portal_tests::client::{Answer, Browser};
-use portal_tests::job;
 use portal_tests::tenant::Tenant;
 use portal_tests::waiting::eventually;
+use portal_tests::{applicant, job};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenancy::Role;
 use uuid::Uuid;
+
+const APPLY: &str = "/public/boards/{slug}/jobs/{job_slug}/apply";
+const VIEW: &str = "/public/boards/{slug}/jobs/{job_slug}/view";
+const FILE: &str = "/api/applications/{id}/files/{file}";
 
 /// Pages for people and redirects: they are the same for everybody.
 const PAGES: [&str; 3] = ["/", "/api/docs", "/api/docs/{file:.*}"];
@@ -41,6 +45,12 @@ pub(crate) enum Thing {
     Job,
     /// One of the caller's own sessions, by its handle.
     Device,
+    /// An application for a job.
+    Application,
+    /// A file that came with an application.
+    File,
+    /// The public page of a job.
+    PublicJob,
     /// An API key.
     ApiKey,
     /// A webhook.
@@ -62,7 +72,7 @@ impl Route {
 
     /// Whether its path names something that may be somebody else's.
     pub(crate) fn names_a_thing(&self) -> bool {
-        self.path.contains('{') && self.access != Access::Operator
+        self.path.contains('{') && !matches!(self.access, Access::Operator | Access::Public)
     }
 
     /// Whether it is about sessions, which tokens and keys have none of.
@@ -89,13 +99,14 @@ impl Route {
 /// The routes. One that is missing here fails the walk.
 pub(crate) fn routes() -> Vec<Route> {
     use Thing::{
-        ApiKey, Device, Invitation, Job, Member, Nothing, Notification, Session, Webhook,
-        WebhookDelivery,
+        ApiKey, Application, Device, Invitation, Job, Member, Nothing, Notification, Session,
+        Webhook, WebhookDelivery,
     };
     let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
     let (patch, put) = (Method::PATCH, Method::PUT);
     let invitation = json!({ "email": "somebody@example.com", "role": "viewer" });
     let none = Value::Null;
+    let applicant = json!({ "name": "Ada Example", "email": "ada@applicants.example" });
     let empty = json!({});
     let key = json!({ "name": "Careers page", "scopes": ["jobs:read"] });
     vec![
@@ -162,6 +173,23 @@ pub(crate) fn routes() -> Vec<Route> {
         route(&post, "/api/platform/tenants/{id}/resume", Nothing, &empty, 403),
         route(&post, "/api/platform/tenants/{id}/impersonate", Nothing, &empty, 403),
         route(&delete, "/api/platform/impersonation", Nothing, &none, 403),
+        route(&post, APPLY, Thing::PublicJob, &applicant, 202),
+        route(&post, VIEW, Thing::PublicJob, &none, 204),
+        route(&get, "/api/applications", Nothing, &none, 200),
+        route(&get, "/api/jobs/{id}/applications", Job, &none, 200),
+        route(&get, "/api/applications/{id}", Application, &none, 200),
+        route(&get, FILE, Thing::File, &none, 200),
+        route(
+            &post,
+            "/api/applications/{id}/move",
+            Application,
+            &json!({ "stage": "screen" }),
+            200,
+        ),
+        route(&post, "/api/applications/{id}/reject", Application, &empty, 200),
+        route(&post, "/api/applications/{id}/unreject", Application, &empty, 200),
+        route(&post, "/api/applications/{id}/hire", Application, &empty, 200),
+        route(&post, "/api/applications/{id}/withdraw", Application, &empty, 200),
         route(&get, "/api/jobs", Nothing, &none, 200),
         route(&post, "/api/jobs", Nothing, &job::nurse(), 201),
         route(&get, "/api/jobs/stats/overview", Nothing, &none, 200),
@@ -196,14 +224,17 @@ fn route(method: &Method, path: &'static str, thing: Thing, body: &Value, succes
 
 /// Calls a route about the thing with this id.
 pub(crate) async fn calls(caller: &Browser, route: &Route, id: &str) -> Answer {
-    // A delivery is named by its webhook and its own id.
-    let (id, delivery) = id.split_once('~').unwrap_or((id, id));
-    let path = route.path.replace("{delivery}", delivery);
+    // Some are named by what they belong to and by themselves.
+    let (id, second) = id.split_once('~').unwrap_or((id, id));
+    let path = route.path.replace("{slug}", id);
+    let path = ["{delivery}", "{file}", "{job_slug}"]
+        .iter()
+        .fold(path, |path, name| path.replace(name, second));
     let names = ["{id}", "{handle}", "{user}", "{seq}"];
     let path = names.iter().fold(path, |path, name| path.replace(name, id));
     let mut request = caller.request(route.method.clone(), &path);
     let mut body = route.body.clone();
-    if body.get("email").is_some() {
+    if body.get("role").is_some() && body.get("email").is_some() {
         // Nobody is invited twice.
         body["email"] = json!(somebody());
     }
@@ -242,6 +273,12 @@ pub(crate) async fn thing_for(route: &Route, tenant: &Tenant, owner: &Browser) -
             heard.await.to_string()
         }
         Thing::Job => job_for(route, owner).await,
+        Thing::PublicJob => public_job(tenant, owner).await,
+        Thing::Application => application_for(route, tenant, owner).await.0,
+        Thing::File => {
+            let (application, file) = application_for(route, tenant, owner).await;
+            format!("{application}~{file}")
+        }
         Thing::Webhook => webhook_for(route, owner).await,
         Thing::WebhookDelivery => {
             let id = webhook_for(route, owner).await;
@@ -268,6 +305,28 @@ async fn webhook_for(route: &Route, owner: &Browser) -> String {
             made.expect(201).json()["id"].as_str().unwrap().to_owned()
         }
     }
+}
+
+/// A published job, as the public names it.
+async fn public_job(tenant: &Tenant, owner: &Browser) -> String {
+    let created = owner.post("/api/jobs", &job::nurse()).await.expect(201);
+    let publish = format!("{}/publish", created.header("location"));
+    let _ = owner.post(&publish, &json!({})).await.expect(200);
+    format!("{}~{}", tenant.slug, created.json()["slug"].as_str().unwrap())
+}
+
+/// An application in a state in which the route's action is allowed, and the file that came along.
+async fn application_for(route: &Route, tenant: &Tenant, owner: &Browser) -> (String, String) {
+    let job = public_job(tenant, owner).await;
+    let (board, slug) = job.split_once('~').unwrap();
+    let _ = applicant::applies(owner, board, slug, &somebody()).await;
+    let newest = owner.get("/api/applications?limit=1").await.expect(200).json();
+    let id = newest["data"][0]["id"].as_str().unwrap().to_owned();
+    if route.path.ends_with("/unreject") {
+        let _ = owner.post(&format!("/api/applications/{id}/reject"), &json!({})).await.expect(200);
+    }
+    let whole = owner.get(&format!("/api/applications/{id}")).await.expect(200).json();
+    (id, whole["attachments"][0]["id"].as_str().unwrap().to_owned())
 }
 
 fn somebody() -> String {

@@ -7,7 +7,9 @@
 mod database;
 mod reflect;
 mod submit;
+mod views;
 
 pub use database::{Board, PublicDb, PublicJob};
 pub(crate) use reflect::reflect;
 pub use submit::{NewResume, NewSubmission, SubmitKey, SubmitOutcome, Submitted};
+pub use views::{JobViews, record_views};

@@ -11,7 +11,7 @@ use super::platform::insert_platform;
 use super::report::{SeedError, SeedReport, SignInDirectory};
 use super::rows::{self, JobRow, MemberRow, PersonRow, TenantRow};
 use super::writer::Stage;
-use super::{DEMO_DIRECTORY_JSON, writer};
+use super::{DEMO_DIRECTORY_JSON, applicants, applicants_rows, writer};
 use crate::database::DatabaseSettings;
 use crate::jobs::JobLocation;
 
@@ -34,7 +34,7 @@ pub async fn load_demo(
     let directory: SignInDirectory = data::parse("people.json", DEMO_DIRECTORY_JSON)?;
     let mut report = SeedReport { directory, ..SeedReport::default() };
 
-    let mut stage = Stage::default();
+    let (mut stage, mut applying) = (Stage::default(), Vec::new());
     let mut connection = writer::connect(owner).await?;
     let mut transaction = connection.begin().await?;
     report.people = writer::insert_people(&mut transaction, &people).await?;
@@ -46,11 +46,16 @@ pub async fn load_demo(
         report.tenants += 1;
         report.memberships += writer::insert_members(&mut transaction, tenant.id, members).await?;
         writer::insert_counter(&mut transaction, tenant.id, jobs.len()).await?;
+        applying.push((tenant.id, applicants::of(jobs, now)));
         for job in jobs {
             stage.add(&mut transaction, tenant.id, job, &mut report).await?;
         }
     }
     stage.flush(&mut transaction, &mut report).await?;
+    for (tenant, applicants) in &applying {
+        report.applications +=
+            applicants_rows::insert(&mut transaction, *tenant, applicants).await?;
+    }
     insert_platform(&mut transaction, &report.directory).await?;
     transaction.commit().await?;
     if report.tenants > 0 {

@@ -152,6 +152,7 @@ fn sum(one: SeedReport, other: &SeedReport) -> SeedReport {
         locations: one.locations + other.locations,
         skills: one.skills + other.skills,
         team: one.team + other.team,
+        applications: one.applications + other.applications,
         directory: one.directory,
     }
 }

@@ -23,6 +23,8 @@
 //! }
 //! ```
 
+mod applicants;
+mod applicants_rows;
 mod copy_text;
 mod data;
 mod demo;

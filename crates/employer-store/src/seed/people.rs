@@ -7,13 +7,13 @@ use tenancy::Role;
 
 use super::rows::{self, MemberRow, PersonRow};
 
-const GIVEN_NAMES: [&str; 40] = [
+pub(super) const GIVEN_NAMES: [&str; 40] = [
     "Amara", "Anton", "Beatriz", "Bilal", "Carmen", "Chen", "Dalia", "Daniel", "Elena", "Emeka",
     "Fatima", "Felix", "Gita", "Hassan", "Helen", "Hiro", "Imani", "Ivan", "Joanna", "Jorge",
     "Kavya", "Kofi", "Lena", "Liam", "Mai", "Marco", "Naomi", "Nikhil", "Olga", "Omar", "Paula",
     "Rafael", "Ruth", "Samir", "Sofia", "Tariq", "Uma", "Victor", "Wanda", "Yusuf",
 ];
-const FAMILY_NAMES: [&str; 40] = [
+pub(super) const FAMILY_NAMES: [&str; 40] = [
     "Abara",
     "Albrecht",
     "Banerjee",

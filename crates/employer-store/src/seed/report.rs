@@ -72,6 +72,8 @@ pub struct SeedReport {
     pub skills: u64,
     /// Assignments of people to those jobs.
     pub team: u64,
+    /// Applications made.
+    pub applications: u64,
     /// Everybody who can sign in, made just now or before; the largest tenant's people first.
     pub directory: SignInDirectory,
 }

@@ -152,6 +152,7 @@ impl Stage {
             report.locations += moved(connection, tenant, LOCATIONS).await?;
             report.skills += moved(connection, tenant, SKILLS).await?;
             report.team += moved(connection, tenant, TEAM).await?;
+            moved(connection, tenant, PUBLIC).await?;
         }
         self.rows = 0;
         sqlx::query("TRUNCATE seed_jobs").execute(connection).await?;
@@ -175,7 +176,10 @@ pub(super) async fn insert_counter(
     Ok(())
 }
 
-async fn set_tenant(connection: &mut PgConnection, tenant: Uuid) -> Result<(), SeedError> {
+pub(super) async fn set_tenant(
+    connection: &mut PgConnection,
+    tenant: Uuid,
+) -> Result<(), SeedError> {
     sqlx::query("SELECT set_config('app.tenant_id', $1, true)")
         .bind(tenant.to_string())
         .execute(connection)
@@ -222,12 +226,32 @@ const TEAM: &str = "
     FROM seed_jobs s, unnest(s.team, s.access) AS t (user_id, access)
     WHERE s.tenant_id = $1";
 
+/// What everybody may see, as the transactions that change jobs write it.
+const PUBLIC: &str = "
+    INSERT INTO public_jobs (tenant_id, job_id, slug, title, department, employment_type,
+        experience_level, workplace, description_text, description_html, lang, locations, skills,
+        salary_min, salary_max, salary_currency, salary_period, pay_blurb, openings, published_at,
+        valid_through, version, updated_at)
+    SELECT $1, j.id, j.slug, j.title, j.department, j.employment_type, j.experience_level,
+        j.workplace, j.description_text, j.description_html, j.lang,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object('country', l.country, 'region', l.region,
+             'city', l.city) ORDER BY l.ord), '[]')
+         FROM job_locations l WHERE l.tenant_id = $1 AND l.job_id = j.id),
+        ARRAY(SELECT k.skill FROM job_skills k
+              WHERE k.tenant_id = $1 AND k.job_id = j.id ORDER BY k.ord),
+        j.salary_min, j.salary_max, j.salary_currency, j.salary_period, j.pay_blurb, j.openings,
+        j.published_at, j.valid_through, j.version, j.updated_at
+    FROM seed_jobs s
+    JOIN jobs j ON j.tenant_id = $1 AND j.id = s.id
+    WHERE s.tenant_id = $1 AND j.status = 'published'";
+
 /// Tells the planner about the new rows, and the visibility map, without which a scan of an index
 /// would look up each row after all.
 pub(super) async fn vacuum(connection: &mut PgConnection) -> Result<(), SeedError> {
     sqlx::raw_sql(
         "VACUUM (ANALYZE) tenants, users, memberships, jobs, job_locations, job_skills, job_team,
-             tenant_counters",
+             tenant_counters, public_jobs, candidates, applications, application_submissions,
+             stage_moves, event_log, metric_hours",
     )
     .execute(connection)
     .await?;

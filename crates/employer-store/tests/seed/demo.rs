@@ -6,6 +6,8 @@ use employer_store::identity::TenantStatus;
 use employer_store::jobs::JobFilter;
 use employer_store::seed::{self, SignInDirectory};
 
+use sqlx::{Connection as _, PgConnection};
+
 use crate::support::{begin, count, database, made, membership, owner, today};
 
 #[tokio::test]
@@ -44,6 +46,43 @@ async fn the_demo_is_loaded_once_and_its_people_find_their_jobs() {
         }
     }
     assert_eq!((seen.len(), jobs_of_all, suspended), (6, 180, 1));
+}
+
+#[tokio::test]
+async fn applicants_come_with_the_figures_that_they_make_and_jobs_are_on_the_board() {
+    let database = database().await;
+    let _ = seed::load_demo(&owner(&database), today()).await.unwrap();
+    let organizations: SignInDirectory = serde_json::from_str(seed::DEMO_DIRECTORY_JSON).unwrap();
+    let mut superuser = PgConnection::connect(&database.superuser_url).await.unwrap();
+    let mut read = async |sql: &str| -> i64 {
+        let orgs: Vec<&str> =
+            organizations.organizations.iter().map(|one| one.id.as_str()).collect();
+        let sql = sql.replace("DEMO", "(SELECT id FROM tenants WHERE org_id = ANY($1))");
+        let read = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(orgs);
+        read.fetch_one(&mut superuser).await.unwrap()
+    };
+    let applications = "SELECT count(*) FROM applications WHERE tenant_id IN DEMO";
+    assert!(read(applications).await > 1_000);
+    let drift = "SELECT count(*) FROM (
+            SELECT job_id, coalesce(source, '') AS source, kind,
+                   date_trunc('hour', occurred_at, 'UTC') AS bucket, count(*) AS n
+            FROM event_log WHERE tenant_id IN DEMO GROUP BY 1, 2, 3, 4
+        ) l
+        FULL JOIN (
+            SELECT * FROM metric_hours WHERE tenant_id IN DEMO AND starts_with(kind, 'application.')
+        ) m USING (job_id, source, kind, bucket)
+        WHERE m.n IS DISTINCT FROM l.n";
+    assert_eq!(read(drift).await, 0);
+    let strays = "SELECT count(*) FROM applications a
+        WHERE a.tenant_id IN DEMO AND a.stage IS DISTINCT FROM (
+            SELECT m.to_kind FROM stage_moves m
+            WHERE m.tenant_id = a.tenant_id AND m.application_id = a.id AND m.to_kind IS NOT NULL
+            ORDER BY m.at DESC LIMIT 1)";
+    assert_eq!(read(strays).await, 0, "everybody stands where their last step led");
+    let hidden = "SELECT count(*) FROM jobs j
+        FULL JOIN public_jobs p ON p.tenant_id = j.tenant_id AND p.job_id = j.id
+        WHERE j.tenant_id IN DEMO AND (j.status = 'published') IS DISTINCT FROM (p.job_id IS NOT NULL)";
+    assert_eq!(read(hidden).await, 0);
 }
 
 #[tokio::test]

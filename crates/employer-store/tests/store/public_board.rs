@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use employer_store::jobs::{self, Change, Job, JobChanges, JobStatus, StatusChange};
 use employer_store::public_board::{
-    NewResume, NewSubmission, PublicDb, SubmitKey, SubmitOutcome, Submitted,
+    NewResume, NewSubmission, PublicDb, SubmitKey, SubmitOutcome, Submitted, record_views,
 };
 use employer_store::testing::{TestTenant, connection};
 use serde_json::{Value, json};
@@ -352,4 +352,25 @@ async fn the_public_reads_nothing_but_published_jobs() {
         .await
         .unwrap();
     assert_eq!(left.unwrap_or_default(), "");
+}
+
+#[tokio::test]
+async fn a_batch_of_views_counts_once_however_often_it_is_sent() {
+    let board = board().await;
+    let worker = &board.store.worker;
+    let (tenant, job) = (board.tenant.scope.tenant(), board.job.summary.id);
+    let hour = time::macros::datetime!(2026-11-22 10:00 UTC);
+    let views =
+        [(tenant, job, String::new(), hour, 3), (tenant, job, "newsletter".to_owned(), hour, 2)];
+    let batch = Uuid::now_v7();
+    let (one, other) =
+        tokio::join!(record_views(worker, batch, &views), record_views(worker, batch, &views));
+    assert_ne!(one.unwrap(), other.unwrap(), "one of them added it");
+    assert!(!record_views(worker, batch, &views).await.unwrap());
+    assert!(record_views(worker, Uuid::now_v7(), &views[..1]).await.unwrap());
+    assert_eq!(
+        board.count("metric_hours WHERE kind = 'job.viewed' AND source = '' AND n = 6").await,
+        1
+    );
+    assert_eq!(board.count("metric_hours WHERE source = 'newsletter' AND n = 2").await, 1);
 }

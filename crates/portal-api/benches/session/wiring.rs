@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::cookie::Key;
+use async_trait::async_trait;
+use employer_store::public_board::PublicDb;
 use employer_store::{DatabaseSettings, TenantDb, WorkerDb};
 use event_notifier::mail::UnsubscribeKeys;
 use event_notifier::webhooks::{AddressRules, WebhookHandle, WebhookVault};
@@ -13,8 +15,10 @@ use portal_api::auth::management::{ManagementClient, ManagementSettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
 use portal_api::auth::refresh::{RefreshSettings, TokenRefresher};
 use portal_api::auth::{Callers, KeyUses};
+use portal_api::files::{FileError, FileStore, Incoming, Outgoing};
 use portal_api::health::{Backend, Probe};
 use portal_api::metrics::{Metrics, MetricsAccess, Sources};
+use portal_api::public::{BoardSettings, PublicBoard, ViewCounts};
 use portal_api::writes::Writes;
 use portal_api::{
     ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, HttpSettings, Lifecycle,
@@ -116,6 +120,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         audit,
         operators: Operators::default(),
         live,
+        board: board()?,
         writes,
         mail_links: UnsubscribeKeys::derive_from(b"bench", []),
         webhooks: webhooks()?,
@@ -134,6 +139,31 @@ fn webhooks() -> Outcome<Webhooks> {
         per_tenant: 1,
         overlap: SOON,
     })
+}
+
+fn board() -> Outcome<PublicBoard> {
+    let settings = BoardSettings { resume_max_bytes: 1, upload_timeout: SOON, queue_timeout: SOON };
+    let db = PublicDb::connect_lazily(&nowhere())?;
+    Ok(PublicBoard::new(db, Arc::new(NoFiles), ViewCounts::new(1), settings))
+}
+
+/// Nobody applies here.
+#[derive(Debug)]
+struct NoFiles;
+
+#[async_trait]
+impl FileStore for NoFiles {
+    async fn begin(&self, _key: &str) -> Result<Box<dyn Incoming>, FileError> {
+        Err(FileError::Missing)
+    }
+
+    async fn open(&self, _key: &str) -> Result<Outgoing, FileError> {
+        Err(FileError::Missing)
+    }
+
+    async fn delete(&self, _key: &str) -> Result<(), FileError> {
+        Ok(())
+    }
 }
 
 /// Port 1 is nobody's: whatever would ask a database fails at once, and ends the measurement.
@@ -168,6 +198,9 @@ fn rates(enabled: bool) -> Rates {
         tenant_per_minute: PER_MINUTE,
         cache_reads_per_minute: PER_MINUTE,
         cache_writes_per_minute: PER_MINUTE,
+        apply_address_per_quarter_hour: PER_MINUTE,
+        apply_person_per_quarter_hour: PER_MINUTE,
+        apply_board_per_ten_seconds: PER_MINUTE,
         sync_interval: SOON,
         tracked_max: 100_000,
     }

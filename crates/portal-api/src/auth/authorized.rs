@@ -43,6 +43,12 @@ permissions! {
     JobsArchive,
     /// Delete a draft.
     JobsDelete,
+    /// List and read applications.
+    ApplicationsRead,
+    /// Move applications through open stages.
+    ApplicationsWrite,
+    /// Reject, take back, hire and withdraw.
+    ApplicationsDecide,
     /// Look into the cache.
     CacheRead,
     /// Drop and fill parts of the cache.

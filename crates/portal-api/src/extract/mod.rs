@@ -12,7 +12,7 @@ mod strict_json;
 pub(crate) use body::{BodyLimits, Json, JsonBody, MergePatch, OptionalJson};
 pub(crate) use gated::Gated;
 pub(crate) use idempotency_key::IdempotencyKey;
-pub(crate) use path::{IdPath, JobPath};
+pub(crate) use path::{ApplicationPath, FilePath, IdPath, JobPath};
 pub(crate) use preconditions::{EntityTag, IfMatch, IfNoneMatch};
 pub(crate) use query::{NoQuery, Pairs, refused_parameters};
 pub(crate) use read_headers::ReadHeaders;

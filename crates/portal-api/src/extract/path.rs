@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use tenancy::JobId;
+use tenancy::{ApplicationId, JobId};
 use uuid::Uuid;
 
 use crate::error::ApiError;
@@ -12,6 +12,14 @@ use crate::error::ApiError;
 /// The job that the path names. Text that is no id names no job: 404, as for any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JobPath(pub(crate) JobId);
+
+/// The application that the path names; as with jobs, text that is no id names none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ApplicationPath(pub(crate) ApplicationId);
+
+/// A file of an application, as the path names both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FilePath(pub(crate) ApplicationId, pub(crate) Uuid);
 
 /// Whatever else the path names by an `{id}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +39,27 @@ impl FromRequest for IdPath {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Self::parse(request.match_info().get("id").unwrap_or_default()))
+    }
+}
+
+impl FromRequest for ApplicationPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = IdPath::parse(request.match_info().get("id").unwrap_or_default());
+        ready(id.map(|id| Self(ApplicationId::from_uuid(id.0))))
+    }
+}
+
+impl FromRequest for FilePath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let part = |name| IdPath::parse(request.match_info().get(name).unwrap_or_default());
+        let both = part("id").and_then(|id| Ok((id, part("file")?)));
+        ready(both.map(|(id, file)| Self(ApplicationId::from_uuid(id.0), file.0)))
     }
 }
 

@@ -208,13 +208,14 @@ pub(super) fn close_reason(object: &Map<String, Value>) -> Result<CloseReason, A
 }
 
 /// Refuses any field in the body of an action that takes none.
-pub(super) fn no_fields(object: &Map<String, Value>) -> Result<(), ApiError> {
+pub(crate) fn no_fields(object: &Map<String, Value>) -> Result<(), ApiError> {
     let mut faults = Faults::default();
     Fields::of_body(object).refuse_others(&[], &[], &mut faults);
     if faults.is_empty() { Ok(()) } else { Err(invalid(faults)) }
 }
 
-fn invalid(faults: Faults) -> ApiError {
+/// The refusal of a body for what is wrong with its fields.
+pub(crate) fn invalid(faults: Faults) -> ApiError {
     let faults = faults.into_vec();
     let detail = match faults.len() {
         1 => "1 field is wrong; see errors.".to_owned(),

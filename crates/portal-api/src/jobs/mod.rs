@@ -4,7 +4,7 @@
 //! an entry exactly when they see the same thing; a job is one thing for everybody who sees it. Writes find the job first: what a caller may not
 //! see is 404, whatever else may be wrong with the request.
 
-mod body;
+pub(crate) mod body;
 mod codes;
 mod cursor;
 pub(crate) mod fields;
@@ -12,8 +12,8 @@ pub(crate) mod figures;
 pub(crate) mod item;
 pub(crate) mod list;
 mod parameters;
-mod query;
-mod read;
+pub(crate) mod query;
+pub(crate) mod read;
 mod schema;
 mod slice;
 pub(crate) mod transitions;
@@ -26,3 +26,4 @@ pub(crate) use body::WRITABLE;
 pub use cursor::CursorKey;
 pub(crate) use parameters::{FilterParameters, PageParameters};
 pub(crate) use schema::{CloseBody, JobDraft, JobPatch, PublishBody};
+pub(crate) use view::{PageInfo, next_cursor};

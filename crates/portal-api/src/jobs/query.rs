@@ -18,7 +18,7 @@ const MAX_TEXT_CHARS: usize = 200;
 const MAX_NAME_CHARS: usize = 100;
 const MAX_ITEMS: usize = 20;
 const MAX_AMOUNT: i64 = 1_000_000_000_000;
-const DEFAULT_LIMIT: u16 = 20;
+pub(crate) const DEFAULT_LIMIT: u16 = 20;
 const CALENDAR_DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
 /// The filters, by name.
@@ -149,7 +149,7 @@ fn sort_of(pairs: &Pairs, has_text: bool, faults: &mut Faults) -> JobSort {
     }
 }
 
-fn skip_of(pairs: &Pairs, limits: &Limits, faults: &mut Faults) -> u32 {
+pub(crate) fn skip_of(pairs: &Pairs, limits: &Limits, faults: &mut Faults) -> u32 {
     let skip = number(pairs, "skip", 0..=i64::from(u32::MAX), faults).unwrap_or(0);
     let skip = u32::try_from(skip).unwrap_or(0);
     if skip > limits.skip_max {
@@ -176,11 +176,11 @@ fn fields_of(pairs: &Pairs, faults: &mut Faults) -> Option<Vec<&'static str>> {
 }
 
 /// A parameter that says nothing is as good as absent: that is how forms send an empty box.
-fn single<'a>(pairs: &'a Pairs, key: &str, faults: &mut Faults) -> Option<&'a str> {
+pub(crate) fn single<'a>(pairs: &'a Pairs, key: &str, faults: &mut Faults) -> Option<&'a str> {
     pairs.single(key, faults).filter(|value| !value.is_empty())
 }
 
-fn text(pairs: &Pairs, key: &str, most: usize, faults: &mut Faults) -> Option<String> {
+pub(crate) fn text(pairs: &Pairs, key: &str, most: usize, faults: &mut Faults) -> Option<String> {
     let value = single(pairs, key, faults).filter(|value| !value.trim().is_empty())?;
     if value.chars().count() > most {
         faults.add(format!("query:{key}"), "too_long", format!("at most {most} characters"));
@@ -188,7 +188,7 @@ fn text(pairs: &Pairs, key: &str, most: usize, faults: &mut Faults) -> Option<St
     Some(value.to_owned())
 }
 
-fn names(pairs: &Pairs, key: &str, faults: &mut Faults) -> Vec<String> {
+pub(crate) fn names(pairs: &Pairs, key: &str, faults: &mut Faults) -> Vec<String> {
     let items = pairs.list(key, MAX_ITEMS, faults);
     if items.iter().any(|item| item.chars().count() > MAX_NAME_CHARS) {
         let detail = format!("each at most {MAX_NAME_CHARS} characters");
@@ -197,7 +197,7 @@ fn names(pairs: &Pairs, key: &str, faults: &mut Faults) -> Vec<String> {
     items.into_iter().map(str::to_owned).collect()
 }
 
-fn words<T>(pairs: &Pairs, key: &str, faults: &mut Faults) -> Vec<T>
+pub(crate) fn words<T>(pairs: &Pairs, key: &str, faults: &mut Faults) -> Vec<T>
 where
     T: FromStr,
     T::Err: std::fmt::Display,
@@ -215,7 +215,7 @@ where
     parsed
 }
 
-fn flag(pairs: &Pairs, key: &str, faults: &mut Faults) -> Option<bool> {
+pub(crate) fn flag(pairs: &Pairs, key: &str, faults: &mut Faults) -> Option<bool> {
     match single(pairs, key, faults)? {
         "true" => Some(true),
         "false" => Some(false),
@@ -226,7 +226,7 @@ fn flag(pairs: &Pairs, key: &str, faults: &mut Faults) -> Option<bool> {
     }
 }
 
-fn number(
+pub(crate) fn number(
     pairs: &Pairs,
     key: &str,
     range: std::ops::RangeInclusive<i64>,
@@ -242,7 +242,7 @@ fn number(
     number
 }
 
-fn instant(pairs: &Pairs, key: &str, faults: &mut Faults) -> Option<OffsetDateTime> {
+pub(crate) fn instant(pairs: &Pairs, key: &str, faults: &mut Faults) -> Option<OffsetDateTime> {
     let value = single(pairs, key, faults)?;
     let instant = match Date::parse(value, CALENDAR_DATE) {
         Ok(date) => Some(date.midnight().assume_utc()),

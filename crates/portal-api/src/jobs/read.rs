@@ -25,7 +25,7 @@ const GZIP: &str = "gzip";
 
 /// Why an answer could not be loaded.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LoadError {
+pub(crate) enum LoadError {
     #[error("the store did not answer")]
     Store(#[from] StoreError),
     #[error("a cursor could not be written")]
@@ -39,16 +39,16 @@ impl LoadError {
 }
 
 /// What to read, and under which key.
-pub(super) struct Read<'a> {
-    pub(super) scope: &'a TenantScope,
-    pub(super) operation: Operation,
-    pub(super) key: TenantKey,
+pub(crate) struct Read<'a> {
+    pub(crate) scope: &'a TenantScope,
+    pub(crate) operation: Operation,
+    pub(crate) key: TenantKey,
     /// What the answer is about, so that changes of anything else leave it.
-    pub(super) tags: &'a [Tag],
+    pub(crate) tags: &'a [Tag],
 }
 
 /// Answers from the cache, or loads in a transaction that cannot write. `None`: nothing there.
-pub(super) async fn read_through<T, F, Fut>(
+pub(crate) async fn read_through<T, F, Fut>(
     state: &PortalState,
     read: Read<'_>,
     load: F,
@@ -74,26 +74,26 @@ fn from_cache(error: CacheError<LoadError>) -> ApiError {
 }
 
 /// A cached answer on its way out.
-pub(super) struct Representation<'a> {
-    pub(super) answer: &'a CachedAnswer,
-    pub(super) tag: EntityTag,
+pub(crate) struct Representation<'a> {
+    pub(crate) answer: &'a CachedAnswer,
+    pub(crate) tag: EntityTag,
     /// What is sent: the answer's body, or a part of it.
-    pub(super) body: Bytes,
+    pub(crate) body: Bytes,
     /// The same in gzip, where there is such a form.
-    pub(super) gzip: Option<Bytes>,
+    pub(crate) gzip: Option<Bytes>,
     /// Where the next page is.
-    pub(super) next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 impl<'a> Representation<'a> {
     /// The answer as it is in the cache, under its tag there or one of its own.
-    pub(super) fn whole(answer: &'a CachedAnswer, tag: EntityTag) -> Self {
+    pub(crate) fn whole(answer: &'a CachedAnswer, tag: EntityTag) -> Self {
         Self { answer, tag, body: answer.body.clone(), gzip: answer.gzip.clone(), next: None }
     }
 
     /// The answer, in the form that the caller prefers: 304 where the caller has it already in
     /// either form.
-    pub(super) fn respond(self, headers: &ReadHeaders) -> HttpResponse {
+    pub(crate) fn respond(self, headers: &ReadHeaders) -> HttpResponse {
         let gzip = self.gzip.filter(|_| headers.takes_gzip);
         let coded_tag = self.tag.of_coding(GZIP);
         let tags = if gzip.is_some() { [coded_tag, self.tag] } else { [self.tag, coded_tag] };
@@ -127,13 +127,13 @@ impl<'a> Representation<'a> {
 }
 
 /// The tag of a job's representation. `hash` is that of the cache, or [`hash_of`] the same bytes.
-pub(super) fn job_tag(version: i32, hash: &str) -> EntityTag {
+pub(crate) fn job_tag(version: i32, hash: &str) -> EntityTag {
     let hash = hash.trim_matches('"');
     EntityTag::of_version(version, hash.get(..JOB_HASH_DIGITS).unwrap_or(hash))
 }
 
 /// Half of the SHA-256 of a body in hexadecimal digits, as the cache tags its answers.
-pub(super) fn hash_of(body: &[u8]) -> String {
+pub(crate) fn hash_of(body: &[u8]) -> String {
     let digest = Sha256::digest(body);
     let digits = digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 0x0f]);
     digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()

@@ -43,9 +43,9 @@ pub(crate) struct JobsPage {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct PageInfo {
     /// Where the next page begins; `null` on the last one.
-    pub(super) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
     /// Whether there is a next page.
-    pub(super) has_more: bool,
+    pub(crate) has_more: bool,
 }
 
 /// The part of a page that its `Link` header is made from.
@@ -55,7 +55,7 @@ struct PageOnly {
 }
 
 /// The cursor of the next page, read from a page's JSON.
-pub(super) fn next_cursor(body: &[u8]) -> Result<Option<String>, serde_json::Error> {
+pub(crate) fn next_cursor(body: &[u8]) -> Result<Option<String>, serde_json::Error> {
     Ok(serde_json::from_slice::<PageOnly>(body)?.page.next_cursor)
 }
 

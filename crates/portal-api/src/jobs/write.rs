@@ -120,7 +120,7 @@ pub(crate) async fn delete_job(
 }
 
 /// Who wants to change what, under which name.
-pub(super) fn attempt<'a, P: Needs>(
+pub(crate) fn attempt<'a, P: Needs>(
     access: &'a Authorized<P>,
     request: &HttpRequest,
     key: &'a IdempotencyKey,

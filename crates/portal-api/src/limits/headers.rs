@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Verdict, WINDOW};
+use super::Verdict;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -34,7 +34,7 @@ impl Quotas {
         for (index, verdict) in verdicts.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
             let Verdict { quota, remaining, .. } = verdict;
-            let (name, window) = (verdict.rule.as_str(), WINDOW.as_secs());
+            let (name, window) = (verdict.rule.as_str(), verdict.window.as_secs());
             // Rounded up: whoever waits as long as it says finds it so.
             let reset = verdict.reset.as_millis().div_ceil(1_000);
             // Writing to a text does not fail.
@@ -53,7 +53,7 @@ impl Quotas {
 mod tests {
     use std::time::Duration;
 
-    use super::super::Rule;
+    use super::super::{MINUTE, Rule};
     use super::*;
 
     #[test]
@@ -64,7 +64,8 @@ mod tests {
         assert!(headers.is_empty());
         for (rule, remaining) in [(Rule::Address, 599), (Rule::User, 7)] {
             let reset = Duration::from_millis(1_200);
-            quotas.note(Verdict { rule, quota: 600, remaining, reset, refusal: None });
+            let window = MINUTE;
+            quotas.note(Verdict { rule, quota: 600, window, remaining, reset, refusal: None });
         }
         quotas.tell(&mut headers);
         let policy = "\"address\";q=600;w=60, \"user\";q=600;w=60";

@@ -26,11 +26,15 @@ use tokio_util::sync::CancellationToken;
 
 use bucket::Bucket;
 pub(crate) use headers::Quotas;
-pub(crate) use requests::{admit_arrival, admit_caller, admit_operator, too_many};
+pub(crate) use requests::{
+    admit_arrival, admit_caller, admit_operator, digest_of, network_of, take, too_many,
+};
 pub use shared::{Charge, SharedCounts};
 
-/// What limits are for: requests in this time.
-pub(crate) const WINDOW: Duration = Duration::from_mins(1);
+/// What limits are for: requests in such a time.
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+const QUARTER_HOUR: Duration = Duration::from_mins(15);
+const TEN_SECONDS: Duration = Duration::from_secs(10);
 
 /// Parts of the memory that are locked by themselves.
 const SHARDS: usize = 16;
@@ -42,7 +46,7 @@ const MAX_BATCH: usize = 1_000;
 const REPORTED_PART: u32 = 20;
 
 macro_rules! rules {
-    ($($(#[$doc:meta])* $rule:ident = $name:literal, $rate:ident;)+) => {
+    ($($(#[$doc:meta])* $rule:ident = $name:literal, $rate:ident, $window:expr;)+) => {
         /// What is limited.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum Rule {
@@ -55,8 +59,12 @@ macro_rules! rules {
                 match self { $(Self::$rule => $name,)+ }
             }
 
-            const fn per_minute(self, rates: &Rates) -> u32 {
+            const fn count(self, rates: &Rates) -> u32 {
                 match self { $(Self::$rule => rates.$rate,)+ }
+            }
+
+            const fn window(self) -> Duration {
+                match self { $(Self::$rule => $window,)+ }
             }
         }
     };
@@ -64,21 +72,27 @@ macro_rules! rules {
 
 rules! {
     /// Requests from an address; of IPv6 from a network of 64 bits.
-    Address = "address", address_per_minute;
+    Address = "address", address_per_minute, MINUTE;
     /// Sign-ins begun or completed from an address.
-    SignIn = "sign-in", sign_in_per_minute;
+    SignIn = "sign-in", sign_in_per_minute, MINUTE;
     /// Requests of a person, in all their sessions.
-    User = "user", user_per_minute;
+    User = "user", user_per_minute, MINUTE;
     /// Requests with an API key, or of a client of the identity provider.
-    ApiKey = "api-key", api_key_per_minute;
+    ApiKey = "api-key", api_key_per_minute, MINUTE;
     /// Requests of all people and machines of an organization.
-    Tenant = "tenant", tenant_per_minute;
+    Tenant = "tenant", tenant_per_minute, MINUTE;
     /// Looks into an organization's cache.
-    CacheReads = "cache-reads", cache_reads_per_minute;
+    CacheReads = "cache-reads", cache_reads_per_minute, MINUTE;
     /// Changes of an organization's cache.
-    CacheWrites = "cache-writes", cache_writes_per_minute;
+    CacheWrites = "cache-writes", cache_writes_per_minute, MINUTE;
     /// Calls of either kind that are refused anyhow: they do not use up the admins' own.
-    CacheRefused = "cache-refused", cache_writes_per_minute;
+    CacheRefused = "cache-refused", cache_writes_per_minute, MINUTE;
+    /// Applications from an address.
+    ApplyAddress = "apply-address", apply_address_per_quarter_hour, QUARTER_HOUR;
+    /// Applications of a person to an employer.
+    ApplyPerson = "apply-person", apply_person_per_quarter_hour, QUARTER_HOUR;
+    /// Applications to an employer; who comes in a rush waits for a turn.
+    ApplyBoard = "apply-board", apply_board_per_ten_seconds, TEN_SECONDS;
 }
 
 /// How often.
@@ -100,6 +114,12 @@ pub struct Rates {
     pub cache_reads_per_minute: u32,
     /// Changes of an organization's cache.
     pub cache_writes_per_minute: u32,
+    /// Applications from an address.
+    pub apply_address_per_quarter_hour: u32,
+    /// Applications of a person to an employer.
+    pub apply_person_per_quarter_hour: u32,
+    /// Applications to an employer.
+    pub apply_board_per_ten_seconds: u32,
     /// Pause between two batches.
     pub sync_interval: Duration,
     /// Subjects that an instance remembers; those who have asked least are forgotten first.
@@ -113,13 +133,29 @@ pub(crate) type Subject = u128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) rule: Rule,
-    /// Requests of a minute.
+    /// Requests of a window.
     pub(crate) quota: u32,
+    /// The time that the quota is for.
+    pub(crate) window: Duration,
     /// Those that are left.
     pub(crate) remaining: u32,
     /// When all of them are there again.
     pub(crate) reset: Duration,
     pub(crate) refusal: Option<TooMany>,
+}
+
+/// So many requests in such a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) count: u32,
+    pub(crate) window: Duration,
+}
+
+impl Rate {
+    /// The time that it takes to pay one request back.
+    pub(crate) fn cost(self) -> Duration {
+        self.window / self.count.max(1)
+    }
 }
 
 /// A request too many.
@@ -229,7 +265,7 @@ impl RateLimits {
         for shard in &self.0.shards {
             let mut shard = lock(shard);
             shard.retain(|(rule, subject), bucket| {
-                let least = self.rate(*rule).map_or(u32::MAX, |rate| rate / REPORTED_PART);
+                let least = self.rate(*rule).map_or(u32::MAX, |rate| rate.count / REPORTED_PART);
                 if let Some(count) = bucket.take_unreported(least) {
                     due.push((*rule, *subject, count));
                     return true;
@@ -241,19 +277,23 @@ impl RateLimits {
     }
 
     fn charge(&self, rule: Rule, subject: Subject, count: u32, is_due: bool) -> Charge {
-        let rate = rule.per_minute(&self.0.rates);
+        let rate = self.rate_of(rule);
         Charge {
             key: format!("limit:{}:{subject:032x}", rule.as_str()),
             now: self.0.clock.now(),
-            amount: bucket::cost(rate) * count,
-            most: WINDOW,
+            amount: rate.cost() * count,
+            most: rate.window,
             is_due,
         }
     }
 
-    /// Requests of a minute; `None` where nothing is limited.
-    fn rate(&self, rule: Rule) -> Option<u32> {
-        self.0.rates.enabled.then(|| rule.per_minute(&self.0.rates).max(1))
+    /// `None` where nothing is limited.
+    fn rate(&self, rule: Rule) -> Option<Rate> {
+        self.0.rates.enabled.then(|| self.rate_of(rule))
+    }
+
+    fn rate_of(&self, rule: Rule) -> Rate {
+        Rate { count: rule.count(&self.0.rates).max(1), window: rule.window() }
     }
 
     fn with_bucket<T>(

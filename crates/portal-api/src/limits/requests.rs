@@ -21,7 +21,7 @@ pub(crate) async fn admit_arrival(
     limits: &RateLimits,
 ) -> Result<(), ApiError> {
     let path = request.path();
-    let is_counted = path.starts_with("/api/") || path.starts_with("/auth/");
+    let is_counted = ["/api/", "/auth/", "/public/"].iter().any(|part| path.starts_with(part));
     let Some(address) = client.address.filter(|_| is_counted) else { return Ok(()) };
     let subject = network_of(address);
     let quotas = request.extensions().get::<Quotas>().cloned().unwrap_or_default();
@@ -58,13 +58,13 @@ pub(crate) fn admit_operator(request: &HttpRequest, user: UserId) -> Result<(), 
 }
 
 /// A name as a subject.
-fn digest_of(name: &impl ToString) -> Subject {
+pub(crate) fn digest_of(name: &impl ToString) -> Subject {
     let digest = Sha256::digest(name.to_string());
     digest.iter().take(16).fold(0, |number, byte| (number << 8) | u128::from(*byte))
 }
 
 /// Notes a verdict, and refuses if it says so.
-fn take(quotas: &Quotas, verdict: Option<Verdict>) -> Result<(), ApiError> {
+pub(crate) fn take(quotas: &Quotas, verdict: Option<Verdict>) -> Result<(), ApiError> {
     let Some(verdict) = verdict else { return Ok(()) };
     quotas.note(verdict);
     match verdict.refusal {
@@ -80,6 +80,9 @@ pub(crate) fn too_many(verdict: Verdict) -> ApiError {
         Rule::SignIn => "Too many sign-ins come from your address.",
         Rule::User => "You ask too often.",
         Rule::ApiKey => "The key or token is used too often.",
+        Rule::ApplyAddress => "Too many applications come from your address.",
+        Rule::ApplyPerson => "This person has applied very often just now.",
+        Rule::ApplyBoard => "Very many people are applying right now.",
         Rule::Tenant => "Your organization asks too often.",
         Rule::CacheReads | Rule::CacheWrites | Rule::CacheRefused => {
             "The cache of your organization was asked for too often."
@@ -93,7 +96,7 @@ pub(crate) fn too_many(verdict: Verdict) -> ApiError {
 }
 
 /// The part of an address that one subscriber has: all of IPv4, 64 bits of IPv6.
-fn network_of(address: IpAddr) -> Subject {
+pub(crate) fn network_of(address: IpAddr) -> Subject {
     match address.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),
         // Never the bits of an IPv4 address: those have 32.

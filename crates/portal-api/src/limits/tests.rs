@@ -51,6 +51,9 @@ fn rates() -> Rates {
         tenant_per_minute: 600,
         cache_reads_per_minute: 6,
         cache_writes_per_minute: 2,
+        apply_address_per_quarter_hour: 5,
+        apply_person_per_quarter_hour: 5,
+        apply_board_per_ten_seconds: 20,
         sync_interval: Duration::from_secs(1),
         tracked_max: 1_600,
     }
@@ -175,4 +178,25 @@ async fn limits_can_be_turned_off() {
     let (_, limits, _) = instances(Rates { enabled: false, ..rates() });
     assert_eq!(limits.admit(Rule::Address, SOMEBODY), None);
     assert_eq!(limits.admit_exactly(Rule::SignIn, SOMEBODY).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarter_of_an_hour_has_its_five_at_once_and_then_one_in_three_minutes() {
+    let (_, one, other) = instances(rates());
+    let admits = async |limits: &RateLimits| {
+        limits.admit_exactly(Rule::ApplyAddress, SOMEBODY).await.unwrap().refusal
+    };
+    for _ in 0..3 {
+        assert_eq!(admits(&one).await, None);
+    }
+    for _ in 0..2 {
+        assert_eq!(admits(&other).await, None);
+    }
+    for limits in [&one, &other] {
+        let refusal = admits(limits).await.unwrap();
+        assert_eq!(refusal.retry_after, Duration::from_mins(3));
+    }
+    advance(Duration::from_mins(3)).await;
+    assert_eq!(admits(&one).await, None);
+    assert!(admits(&other).await.is_some());
 }

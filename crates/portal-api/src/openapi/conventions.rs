@@ -48,11 +48,11 @@ fn is_write(route: &RouteInfo) -> bool {
 }
 
 fn names_a_job(route: &RouteInfo) -> bool {
-    route.path.starts_with("/api/jobs/{id}")
+    route.path.starts_with("/api/jobs/{id}") || route.path.starts_with("/api/applications/{id}")
 }
 
 fn is_of_jobs(route: &RouteInfo) -> bool {
-    route.path.starts_with("/api/jobs")
+    route.path.starts_with("/api/jobs") || route.path.starts_with("/api/applications")
 }
 
 fn is_of_cache(route: &RouteInfo) -> bool {
@@ -135,15 +135,25 @@ fn add_answer_headers(operation: &mut Operation, route: &RouteInfo) {
         return;
     }
     let is_read = route.method == "GET";
+    let is_list =
+        matches!(route.path, "/api/jobs" | "/api/applications" | "/api/jobs/{id}/applications");
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         let is_created = status == "201";
         let wanted = [
             ("ETag", status != "204", "The version of this representation"),
             ("Location", is_created, "Where the new job is"),
-            ("X-Cache", is_read, "`hit`, `miss`, `stale` or `bypass`"),
-            ("Age", is_read, "Seconds since the answer was read from the database"),
-            ("Link", route.path == "/api/jobs" && is_read, "`rel=\"next\"`: the next page"),
+            (
+                "X-Cache",
+                is_read && route.path != "/api/applications/{id}",
+                "`hit`, `miss`, `stale` or `bypass`",
+            ),
+            (
+                "Age",
+                is_read && route.path != "/api/applications/{id}",
+                "Seconds since the answer was read from the database",
+            ),
+            ("Link", is_list && is_read, "`rel=\"next\"`: the next page"),
             ("Idempotency-Replayed", route.method == "POST", "`true` on an answer given again"),
         ];
         for (name, _, description) in wanted.into_iter().filter(|(_, is_wanted, _)| *is_wanted) {

@@ -84,8 +84,14 @@ fn fault(error: SeedError) -> CommandError {
 
 fn tell(report: &SeedReport) -> Result<(), CommandError> {
     say(format!(
-        "made {} tenants with {} people, {} memberships and {} jobs; left {} tenants alone",
-        report.tenants, report.people, report.memberships, report.jobs, report.tenants_left_alone
+        "made {} tenants with {} people, {} memberships, {} jobs and {} applications; left {} \
+         tenants alone",
+        report.tenants,
+        report.people,
+        report.memberships,
+        report.jobs,
+        report.applications,
+        report.tenants_left_alone
     ))?;
     let Some((organization, people)) = report.largest() else { return Ok(()) };
     say(format!("the largest is {} ({}):", organization.display_name, organization.id))?;

@@ -39,6 +39,8 @@ pub(crate) enum CommandError {
     RedisCheck(String),
     #[error("CACHE_ENCRYPTION_KEYS is not set")]
     CacheKeys(#[source] tenant_cache::SealingKeyMissing),
+    #[error("the store for files cannot be used as it is set up")]
+    Files(#[source] object_store::Error),
     #[error("SESSION_KEYS cannot be used for the tokens of sessions")]
     SessionKeys(#[source] sealing::InvalidKeyRing),
     #[error("webhooks cannot be sent")]

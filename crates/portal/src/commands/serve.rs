@@ -35,7 +35,7 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
     tasks.spawn_local(watch_signals(portal.state.clone(), handle, window, stop.clone()));
     let verification = tasks.spawn(wiring::verify_database(
         portal.state.clone(),
-        portal.worker_db.clone(),
+        (portal.worker_db.clone(), portal.public_db.clone()),
         portal.ops_db.clone(),
         stop.clone(),
     ));
@@ -70,6 +70,7 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
         tokio::join!(
             portal.state.db.close(),
             portal.worker_db.close(),
+            portal.public_db.close(),
             ops_closed,
             portal.redis.close(),
         )

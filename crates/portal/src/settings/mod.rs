@@ -1,6 +1,7 @@
 //! Settings: read once, parsed into types that carry exactly what is needed, or refused as a whole.
 
 mod faults;
+mod files;
 mod keys;
 mod mail;
 mod pasted;
@@ -25,6 +26,7 @@ use tenant_cache::Operation;
 use url::Url;
 
 pub(crate) use faults::InvalidSettings;
+pub(crate) use files::{FileSettings, S3Credentials, S3Settings};
 pub(crate) use keys::{CACHE_KEYS, NamedKeys};
 pub(crate) use mail::MailSetup;
 pub(crate) use redis::{RedisSettings, Service};
@@ -50,6 +52,10 @@ pub(crate) struct Settings {
     pub(crate) base_url: Url,
     pub(crate) database: DatabaseSettings,
     pub(crate) worker_database: DatabaseSettings,
+    /// Of the public's role.
+    pub(crate) public_database: DatabaseSettings,
+    /// Where files of applicants are kept.
+    pub(crate) files: FileSettings,
     pub(crate) platform: Option<PlatformSettings>,
     pub(crate) redis: RedisSettings,
     pub(crate) identity_provider: IdentityProvider,
@@ -109,6 +115,7 @@ impl Settings {
             faults.missing("DATABASE_URL", "the Postgres address of the application role")
         });
         let worker_url = read_role_url(&WORKER_ROLE, variables, strictness, faults);
+        let public_url = read_role_url(&PUBLIC_ROLE, variables, strictness, faults);
         let platform = read_platform(variables, strictness, faults);
         let redis = RedisSettings::read(variables, strictness, tuning.as_ref(), faults);
         let identity_provider = IdentityProvider::read(variables, strictness, faults);
@@ -123,6 +130,7 @@ impl Settings {
         let cache_keys = keys::find_cache_keys(&Operation::ALL, variables, faults);
         let tuning = tuning?;
         let reach = reach::read(&tuning, faults);
+        let files = FileSettings::read(&tuning, variables, strictness, faults);
         let webhooks = WebhookSetup::read(&tuning, strictness, faults);
         let base_url = base_url?;
         let mail = MailSetup::read(&tuning, &base_url, variables, strictness, faults);
@@ -133,6 +141,8 @@ impl Settings {
             base_url,
             database: pool(database_url?, tuning.database.max_connections),
             worker_database: pool(worker_url?, tuning.database.worker_max_connections),
+            public_database: pool(public_url?, tuning.database.public_max_connections),
+            files: files?,
             platform: platform?
                 .map(|(org, url)| PlatformSettings { org, database: pool(url, OPS_CONNECTIONS) }),
             redis: redis?,
@@ -399,6 +409,12 @@ const WORKER_ROLE: Role = Role {
     variable: "DATABASE_WORKER_URL",
     meaning: "the Postgres address of the worker role",
     name: "portal_worker",
+};
+
+const PUBLIC_ROLE: Role = Role {
+    variable: "DATABASE_PUBLIC_URL",
+    meaning: "the Postgres address of the public's role",
+    name: "portal_public",
 };
 
 const OPS_ROLE: Role = Role {

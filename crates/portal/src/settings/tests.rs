@@ -11,6 +11,9 @@ fn development<const N: usize>(more: [(&str, &str); N]) -> Variables {
     let mut variables = vec![
         ("DATABASE_URL", "postgres://portal_app:app-secret@127.0.0.1/portal"),
         ("DATABASE_WORKER_URL", "postgres://portal_worker:worker-secret@127.0.0.1/portal"),
+        ("DATABASE_PUBLIC_URL", "postgres://portal_public:public-secret@127.0.0.1/portal"),
+        ("CACHE_ENCRYPTION_KEYS", KEY_32),
+        ("PORTAL__FILES__S3_BUCKET", "applicants"),
         ("AUTH0_ISSUER_BASE_URL", "http://localhost:4444/"),
         ("AUTH0_CLIENT_ID", "portal-dev"),
         ("AUTH0_CLIENT_SECRET", "client-secret"),
@@ -130,11 +133,19 @@ fn the_cache_needs_keys_where_something_is_sealed() {
     let settings = Settings::load(&development([("CACHE_ENCRYPTION_KEYS", KEY_32)])).unwrap();
     assert_eq!(settings.cache_keys.as_ref().map(KeyRing::newest_id), Some("k1"));
     assert!(!format!("{settings:?}").contains("AAAAAAAA"));
-    assert!(Settings::load(&development([])).unwrap().cache_keys.is_none());
+    let faults = faults_of([("CACHE_ENCRYPTION_KEYS", "")]);
+    assert!(faults.contains("applications:list"), "{faults}");
 
     let mut faults = Faults::default();
     let operations = [Operation::JobsList, Operation::SealedProbe];
-    assert!(keys::find_cache_keys(&operations, &development([]), &mut faults).is_none());
+    assert!(
+        keys::find_cache_keys(
+            &operations,
+            &development([("CACHE_ENCRYPTION_KEYS", "")]),
+            &mut faults
+        )
+        .is_none()
+    );
     let faults = InvalidSettings(faults).to_string();
     for part in
         ["CACHE_ENCRYPTION_KEYS is not set", "search:sealed-probe", "portal cache rotate-keys"]
@@ -145,6 +156,37 @@ fn the_cache_needs_keys_where_something_is_sealed() {
     let variables = development([("CACHE_ENCRYPTION_KEYS", KEY_32)]);
     assert!(keys::find_cache_keys(&operations, &variables, &mut faults).is_some());
     assert!(faults.is_empty());
+}
+
+#[test]
+fn files_of_applicants_are_kept_where_an_operator_says() {
+    let of = |store: &'static str, folder: &'static str, environment: &'static str| {
+        Settings::load(&development([
+            ("PORTAL_ENV", environment),
+            ("PORTAL_BASE_URL", "https://portal.example.com"),
+            ("AUTH0_ISSUER_BASE_URL", "https://tenant.eu.auth0.com/"),
+            ("REDIS_URL", "rediss://cache.example.com"),
+            ("PORTAL__FILES__STORE", store),
+            ("PORTAL__FILES__FOLDER", folder),
+        ]))
+        .map(|settings| settings.files)
+        .map_err(|faults| faults.to_string())
+    };
+    assert!(matches!(of("folder", "here", "development"), Ok(FileSettings::Folder(_))));
+    assert!(matches!(of("folder", "/var/lib/portal", "production"), Ok(FileSettings::Folder(_))));
+    assert!(of("folder", "here", "production").unwrap_err().contains("absolute"));
+    assert!(of("nowhere", "", "development").is_err());
+    let Ok(FileSettings::S3(s3)) = of("s3", "", "production") else { panic!("a store") };
+    assert!(matches!(s3.credentials, S3Credentials::Machine));
+    for (name, value, remedy) in [
+        ("PORTAL__FILES__S3_ENDPOINT", "ftp://files.example.com", "https://"),
+        ("FILES_S3_ACCESS_KEY_ID", "AKIA", "FILES_S3_SECRET_ACCESS_KEY is not set"),
+        ("FILES_S3_SECRET_ACCESS_KEY", "secret", "FILES_S3_ACCESS_KEY_ID is not set"),
+        ("PORTAL__FILES__S3_BUCKET", "", "PORTAL__FILES__S3_BUCKET is not set"),
+    ] {
+        let faults = faults_of([("PORTAL__FILES__STORE", "s3"), (name, value)]);
+        assert!(faults.contains(remedy), "{name}: {faults}");
+    }
 }
 
 #[test]

@@ -70,6 +70,7 @@ sections! {
     Database {
         max_connections: u32,
         worker_max_connections: u32,
+        public_max_connections: u32,
         acquire_timeout_ms: u64,
         statement_timeout_ms: u64,
     }
@@ -122,6 +123,9 @@ sections! {
         tenant_per_minute: u32,
         cache_reads_per_minute: u32,
         cache_writes_per_minute: u32,
+        apply_address_per_quarter_hour: u32,
+        apply_person_per_quarter_hour: u32,
+        apply_board_per_ten_seconds: u32,
         sync_interval_ms: u64,
         tracked_max: usize,
     }
@@ -178,6 +182,23 @@ sections! {
         allow_plain_http: bool,
         allow_networks: String,
     }
+    /// `[board]`
+    Board {
+        resume_max_bytes: u64,
+        upload_timeout_ms: u64,
+        queue_timeout_ms: u64,
+        view_interval_ms: u64,
+        views_max: usize,
+    }
+    /// `[files]`
+    Files {
+        store: FileStoreKind,
+        folder: String,
+        s3_bucket: String,
+        s3_region: String,
+        s3_endpoint: String,
+        s3_prefix: String,
+    }
     /// `[telemetry]`
     Telemetry { filter: String, format: LogFormat, metrics_tenants: usize, }
     /// The whole file.
@@ -197,8 +218,20 @@ sections! {
         jobs: Jobs,
         mail: Mail,
         webhooks: Webhooks,
+        board: Board,
+        files: Files,
         telemetry: Telemetry,
     }
+}
+
+/// Where files of applicants are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FileStoreKind {
+    /// In a folder of this machine.
+    Folder,
+    /// In a store that speaks S3.
+    S3,
 }
 
 /// How log lines are written.

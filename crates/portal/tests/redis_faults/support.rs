@@ -155,10 +155,12 @@ pub(crate) fn serving(port: u16) -> Vec<(&'static str, String)> {
         ("PORTAL_LISTEN", format!("127.0.0.1:{port}")),
         ("DATABASE_URL", database("portal_app")),
         ("DATABASE_WORKER_URL", database("portal_worker")),
+        ("DATABASE_PUBLIC_URL", database("portal_public")),
         ("AUTH0_ISSUER_BASE_URL", "http://127.0.0.1:1/".to_owned()),
         ("AUTH0_CLIENT_ID", "portal-dev".to_owned()),
         ("AUTH0_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
         ("SESSION_KEYS", SESSION_KEYS.to_owned()),
+        ("CACHE_ENCRYPTION_KEYS", CACHE_KEYS.to_owned()),
     ]
 }
 
@@ -170,6 +172,8 @@ pub(crate) const SESSION_KEY: &str =
     "marker-of-the-session-key-marker-of-the-session-key-marker-of-th";
 pub(crate) const SESSION_KEYS: &str = "k1:bWFya2VyLW9mLXRoZS1zZXNzaW9uLWtleS1tYXJrZXIt\
     b2YtdGhlLXNlc3Npb24ta2V5LW1hcmtlci1vZi10aA==";
+
+pub(crate) const CACHE_KEYS: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// `GET path` of a server on this machine: status line and headers, then the body.
 pub(crate) fn get(port: u16, path: &str) -> Option<(String, String)> {

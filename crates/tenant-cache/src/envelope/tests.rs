@@ -207,7 +207,8 @@ fn a_sealed_operation_needs_a_key_and_takes_no_plain_value() {
     assert_eq!(missing, SealingKeyMissing(Operation::SealedProbe));
     let text = "values of search:sealed-probe are sealed, and there is no key";
     assert_eq!(missing.to_string(), text);
-    assert!(Codec::new(None, &settings).is_ok(), "the product seals nothing yet");
+    let missing = Codec::new(None, &settings).unwrap_err();
+    assert_eq!(missing, SealingKeyMissing(Operation::ApplicationsList));
 
     let address = Address::new("org_a", Operation::SealedProbe, "x");
     let envelope = envelope(1, "\"0\"", plain("secret"));

@@ -91,3 +91,18 @@ pub fn node() -> PathBuf {
 pub fn openid_provider_script() -> PathBuf {
     variable("PORTAL_TEST_OIDC_PROVIDER").into()
 }
+
+/// The script that runs npm's `eventsource`.
+pub fn event_source_script() -> PathBuf {
+    variable("PORTAL_TEST_EVENTSOURCE").into()
+}
+
+/// The browser.
+pub fn chromium() -> PathBuf {
+    variable("PORTAL_TEST_CHROMIUM").into()
+}
+
+/// What drives the browser.
+pub fn chromedriver() -> PathBuf {
+    variable("PORTAL_TEST_CHROMEDRIVER").into()
+}

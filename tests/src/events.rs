@@ -45,6 +45,8 @@ struct Parser {
     line: Vec<u8>,
     name: String,
     data: String,
+    /// As the lines read so far say; it counts once the event is whole.
+    next_id: String,
     id: String,
     /// Milliseconds to wait before the next connection.
     retry: Option<u64>,
@@ -61,6 +63,7 @@ impl Parser {
             let line = String::from_utf8(std::mem::take(&mut self.line)).unwrap();
             assert!(!line.contains('\r'), "{line:?}");
             if line.is_empty() {
+                self.id.clone_from(&self.next_id);
                 let (name, data) = (std::mem::take(&mut self.name), std::mem::take(&mut self.data));
                 if !data.is_empty() {
                     let name = if name.is_empty() { "message".to_owned() } else { name };
@@ -78,7 +81,7 @@ impl Parser {
                     self.data.push_str(&value);
                     self.data.push('\n');
                 }
-                "id" => self.id = value,
+                "id" => self.next_id = value,
                 "retry" => self.retry = value.parse().ok(),
                 _ => panic!("a field that nobody knows: {line}"),
             }
@@ -92,6 +95,8 @@ pub struct EventStream {
     response: Response,
     parser: Parser,
     events: VecDeque<Event>,
+    /// The id of the last event that was handed out.
+    last_id: String,
     has_ended: bool,
 }
 
@@ -124,8 +129,8 @@ impl EventStream {
 
     fn of(response: Response, after: Option<&str>) -> Self {
         let id = after.unwrap_or_default().to_owned();
-        let parser = Parser { id, ..Parser::default() };
-        Self { response, parser, events: VecDeque::new(), has_ended: false }
+        let parser = Parser { next_id: id.clone(), id: id.clone(), ..Parser::default() };
+        Self { response, parser, events: VecDeque::new(), last_id: id, has_ended: false }
     }
 
     /// A header of the answer.
@@ -135,7 +140,7 @@ impl EventStream {
 
     /// What a browser would send as `Last-Event-ID`.
     pub fn last_id(&self) -> String {
-        self.parser.id.clone()
+        self.last_id.clone()
     }
 
     /// The server's word on when to come back.
@@ -157,6 +162,7 @@ impl EventStream {
     pub async fn next_before(&mut self, deadline: Instant) -> Option<Event> {
         loop {
             if let Some(event) = self.events.pop_front() {
+                self.last_id.clone_from(&event.id);
                 return Some(event);
             }
             if self.has_ended {

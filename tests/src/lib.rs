@@ -20,6 +20,7 @@ pub mod console;
 pub mod dashboard;
 pub mod drill;
 pub mod environment;
+pub mod event_sources;
 pub mod events;
 pub mod identity;
 pub mod issuer;

@@ -204,6 +204,28 @@ impl Portal {
         self.exits().await
     }
 
+    /// Kills it: connections are cut in the middle of whatever they carry.
+    pub async fn dies(mut self) {
+        self.process.kill().await.unwrap();
+    }
+
+    /// How much memory it has, in KiB (Linux).
+    pub fn resident_kib(&self) -> u64 {
+        let id = self.process.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// A figure of its `/metrics`, of all labels together.
+    pub async fn figure(&self, name: &str) -> f64 {
+        let page = self.browser().get("/metrics").await.expect(200).text;
+        let is_it =
+            |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        let lines = page.lines().filter(is_it);
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
     /// Waits until it ends by itself; answers its exit code.
     pub async fn exits(&mut self) -> Option<i32> {
         let ended = tokio::time::timeout(Duration::from_secs(40), self.process.wait()).await;

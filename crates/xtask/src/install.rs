@@ -84,6 +84,21 @@ pub(crate) fn node(run: &Run) -> Outcome<(PathBuf, PathBuf)> {
     }
 }
 
+/// The browser Chromium and the program that drives it; installed when they are missing.
+pub(crate) fn chromium(run: &Run) -> Outcome<(PathBuf, PathBuf)> {
+    const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+    const DRIVER: &str = "chromedriver";
+    let find = || NAMES.into_iter().find_map(host::find_program);
+    if find().is_none() {
+        packages(run, "Chromium", "chromium", "chromium")?;
+    }
+    if host::find_program(DRIVER).is_none() {
+        packages(run, "ChromeDriver", "chromium-driver", DRIVER)?;
+    }
+    let missing = || Failure::new("Chromium or its driver was installed but cannot be found");
+    find().zip(host::find_program(DRIVER)).ok_or_else(missing)
+}
+
 fn packages(run: &Run, what: &str, debian: &str, homebrew: &str) -> Outcome<()> {
     if host::find_program("apt-get").is_some() {
         run.progress.note(&format!("Installing {what} (apt-get install {debian})"));

@@ -26,6 +26,7 @@ compile_error!("the developer commands need Linux or macOS; on Windows run them 
 mod accounts;
 mod bench;
 mod environment;
+mod event_sources;
 mod failure;
 mod host;
 mod http;
@@ -34,6 +35,7 @@ mod install;
 mod interrupt;
 mod ledger;
 mod lint;
+mod npm;
 mod openid_provider;
 mod people;
 mod ports;

@@ -1,28 +1,23 @@
 //! The independent OpenID provider of the tests: npm's `oidc-provider`, which is certified, behind a
-//! script of ours. It has a folder of its own below the target folder; the lockfile is committed,
-//! the registry is whatever the machine's npm is set up with.
+//! script of ours.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::failure::{Explain as _, Outcome};
+use crate::failure::Outcome;
 use crate::processes::{capture, command};
 use crate::run::Run;
-use crate::{host, install};
+use crate::{host, install, npm};
 
-/// Where script, package and lockfile are in the checkout.
-const SOURCE: &str = "tests/oidc-provider";
+/// Where script, package and lockfile are below `tests`.
+const NAME: &str = "oidc-provider";
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "provider.mjs"];
-
-/// What is written when the packages are there: the lockfile that they are those of.
-const INSTALLED: &str = "installed.json";
 
 /// The oldest Node that the provider runs on. Distributions have older ones, which still run npm;
 /// a newer one is then among the packages.
 const OLDEST_NODE: u32 = 22;
 
-const DOWNLOAD: Duration = Duration::from_secs(300);
 const QUESTION: Duration = Duration::from_secs(20);
 
 /// What runs the provider: `node provider.mjs PORT ACCESS_TOKEN_SECONDS`.
@@ -35,35 +30,8 @@ pub(crate) struct OpenIdProvider {
 /// Finds or installs everything that the provider needs.
 pub(crate) fn install(run: &Run) -> Outcome<OpenIdProvider> {
     let (node, npm) = install::node(run)?;
-    let folder = run.target_directory()?.join("oidc-provider");
-    let source = run.checkout.join(SOURCE);
-    fs::create_dir_all(&folder).explain(format_args!("make {}", folder.display()))?;
-    for file in FILES {
-        let (from, to) = (source.join(file), folder.join(file));
-        fs::copy(&from, &to).explain(format_args!("copy {}", from.display()))?;
-    }
     let is_new_enough = major_of(&node)? >= OLDEST_NODE;
-    let wanted = format!("{}\n{is_new_enough}\n", read(&folder.join("package-lock.json"))?);
-    if read(&folder.join(INSTALLED)).ok() != Some(wanted.clone()) {
-        run.progress.stage("Installing oidc-provider (npm ci)", || {
-            let mut install = command(&npm);
-            install.current_dir(&folder).args([
-                "ci",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--loglevel=error",
-            ]);
-            if is_new_enough {
-                install.arg("--omit=optional");
-            }
-            run.must_succeed(install, "npm ci", DOWNLOAD).map_err(|failure| {
-                failure.advise("npm takes packages from the registry of `npm config get registry`")
-            })
-        })?;
-        let done = folder.join(INSTALLED);
-        fs::write(&done, wanted).explain(format_args!("write {}", done.display()))?;
-    }
+    let folder = npm::install(run, &npm, NAME, &FILES, !is_new_enough)?;
     let node = if is_new_enough { node } else { packaged_node(&folder).unwrap_or(node) };
     Ok(OpenIdProvider { node, script: folder.join("provider.mjs") })
 }
@@ -87,10 +55,6 @@ fn major_of(node: &Path) -> Outcome<u32> {
 
 fn parse_major(version: &str) -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
-}
-
-fn read(path: &Path) -> Outcome<String> {
-    fs::read_to_string(path).explain(format_args!("read {}", path.display()))
 }
 
 #[cfg(test)]

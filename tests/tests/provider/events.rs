@@ -36,15 +36,6 @@ impl House {
     async fn signs_in(&self, role: Role) -> Browser {
         self.tenant.signs_in(&self.portal, role).await
     }
-
-    /// A figure of `/metrics`, of all labels together.
-    async fn figure(&self, name: &str) -> f64 {
-        let page = self.portal.browser().get("/metrics").await.expect(200).text;
-        let is_it =
-            |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
-        let lines = page.lines().filter(is_it);
-        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
-    }
 }
 
 #[tokio::test]
@@ -135,10 +126,10 @@ async fn a_tab_that_was_closed_is_noticed_at_once() {
     let browser = house.signs_in(Role::Recruiter).await;
     let mut stream = EventStream::open(&browser, "", None).await;
     stream.wait_for("hello", SOON).await;
-    assert!((house.figure("portal_streams_open").await - 1.0).abs() < 0.1);
+    assert!((house.portal.figure("portal_streams_open").await - 1.0).abs() < 0.1);
     drop(stream);
     eventually("nobody is there any more", Duration::from_secs(1), async || {
-        (house.figure("portal_streams_open").await < 0.5).then_some(())
+        (house.portal.figure("portal_streams_open").await < 0.5).then_some(())
     })
     .await;
 }

@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use async_trait::async_trait;
 use employer_store::feed::{NotificationKind, Published};
+use serde_json::value::RawValue;
 use tenancy::{ApplicationId, Evidence, JobId, Role, SystemClock, TenantScope};
 use time::macros::datetime;
 use tokio::time::advance;
@@ -102,9 +103,32 @@ impl Truth for Books {
     }
 }
 
+/// Figures that are another with each look.
+#[derive(Debug, Default)]
+struct Ledger {
+    looks: Mutex<Vec<Subject>>,
+}
+
+#[async_trait]
+impl Figures for Ledger {
+    async fn snapshot(
+        &self,
+        _scope: &TenantScope,
+        subject: Subject,
+    ) -> Result<Option<Snapshot>, TruthUnavailable> {
+        let mut looks = self.looks.lock().unwrap();
+        looks.push(subject);
+        let version = looks.len() as u64;
+        let as_of = datetime!(2026-11-22 10:00 UTC);
+        let counters = RawValue::from_string(format!("{{\"applied\":{version}}}")).unwrap();
+        Ok(Some(Snapshot { as_of, version, counters }))
+    }
+}
+
 struct House {
     hub: Hub,
     books: Arc<Books>,
+    ledger: Arc<Ledger>,
     stop: CancellationToken,
 }
 
@@ -121,8 +145,11 @@ impl House {
         });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let truth: Arc<dyn Truth> = books.clone();
-        let hub = Hub::spawn(truth, None, Arc::new(SystemClock), settings, stop.clone(), &tasks);
-        Self { hub, books, stop }
+        let ledger = Arc::new(Ledger::default());
+        let source: Arc<dyn Figures> = ledger.clone();
+        let clock = Arc::new(SystemClock);
+        let hub = Hub::spawn(truth, Some(source), clock, settings, stop.clone(), &tasks);
+        Self { hub, books, ledger, stop }
     }
 
     fn opens(&self, number: u8, resume: Resume) -> Reader {
@@ -479,4 +506,40 @@ async fn nothing_lives_for_ever() {
     }
     assert_eq!((ended_by[46], ended_by[61]), (0, 50), "{ended_by:?}");
     assert!(ended_by[54] > 5 && ended_by[54] < 45, "{ended_by:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_come_first_and_then_at_most_once_in_a_pause_the_newest_only() {
+    let house = House::new(HubSettings::default());
+    let subjects = [Subject::Tenant, Subject::Job(job())];
+    let opened = house.hub.open(viewer(1, 0), Role::Recruiter, Resume::AtHead, &subjects);
+    let mut reader = Reader::of(opened.unwrap());
+    // Of what she may not see, a viewer is shown no figures either.
+    *house.books.sight.lock().unwrap() = sight(Role::Viewer, &[]);
+    let opened = house.hub.open(viewer(2, 0), Role::Viewer, Resume::AtHead, &subjects);
+    let mut blind = Reader::of(opened.unwrap());
+    passes(Duration::from_millis(20)).await;
+    *house.books.sight.lock().unwrap() = sight(Role::Recruiter, &[]);
+    passes(Duration::from_millis(200)).await;
+    assert!(reader.has("metrics"), "as they are, before anything changes: {}", reader.text);
+    let first = house.ledger.looks.lock().unwrap().len();
+    for _ in 0..50 {
+        let message = house.books.commits(user(1));
+        house.hub.deliver(&message);
+        passes(Duration::from_millis(100)).await;
+    }
+    let looks = house.ledger.looks.lock().unwrap().len() - first;
+    assert!((8..=12).contains(&looks), "two subjects, five seconds: {looks}");
+    // Nobody read meanwhile: of each subject one snapshot waits, the last.
+    let text = reader.reads().to_owned();
+    let shown: Vec<&str> = text.lines().filter(|line| line.contains("\"counters\"")).collect();
+    assert_eq!(shown.len(), 2 + 2, "{shown:?}");
+    let last = format!("\"applied\":{}}}", first + looks);
+    assert!(shown[2..].iter().any(|line| line.contains(&last)), "{shown:?}");
+    let before_metrics = text.split("event: metrics").next().unwrap();
+    assert!(before_metrics.contains("event: hello"));
+    assert!(
+        text.split("\n\n").filter(|f| f.contains("event: metrics")).all(|f| !f.contains("id: "))
+    );
+    assert!(!blind.has("metrics"), "{}", blind.text);
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use dev_redis_cluster::ClusterPlan;
 
 use super::selection::Selection;
+use crate::event_sources::EventSources;
 use crate::failure::{Failure, Outcome};
 use crate::openid_provider::OpenIdProvider;
 use crate::postgres::Cluster;
 use crate::run::Run;
 use crate::services::{MARKER, Services};
 use crate::throwaway::{self, Upstash};
-use crate::{install, openid_provider, upstash};
+use crate::{event_sources, install, openid_provider, upstash};
 
 /// Longest build.
 const BUILD: Duration = Duration::from_secs(3600);
@@ -28,6 +29,7 @@ pub(super) struct Servers {
     upstash: Option<Upstash>,
     identity_provider: Option<String>,
     openid_provider: Option<OpenIdProvider>,
+    event_sources: Option<EventSources>,
     programs: PathBuf,
     run_folder: PathBuf,
 }
@@ -53,6 +55,7 @@ impl Servers {
             upstash: None,
             identity_provider: None,
             openid_provider: None,
+            event_sources: None,
             programs: run.target_directory()?.join("debug"),
             run_folder: services.folder().to_path_buf(),
             redis_server,
@@ -63,6 +66,7 @@ impl Servers {
             build(run, services, "programs and tests", &["--workspace", "--bins", "--tests"])?;
             let program = servers.program("dev-auth0");
             servers.openid_provider = Some(openid_provider::install(run)?);
+            servers.event_sources = Some(event_sources::install(run)?);
             servers.identity_provider =
                 Some(throwaway::start_identity_provider(run, services, &program)?);
         } else if selection.needs_every_redis() {
@@ -114,6 +118,12 @@ impl Servers {
             program
                 .env("PORTAL_TEST_NODE", &provider.node)
                 .env("PORTAL_TEST_OIDC_PROVIDER", &provider.script);
+        }
+        if let Some(clients) = &self.event_sources {
+            program
+                .env("PORTAL_TEST_EVENTSOURCE", &clients.script)
+                .env("PORTAL_TEST_CHROMIUM", &clients.chromium)
+                .env("PORTAL_TEST_CHROMEDRIVER", &clients.chromedriver);
         }
         if let Some(issuer) = &self.identity_provider {
             program.env("PORTAL_TEST_DEV_AUTH0", issuer);

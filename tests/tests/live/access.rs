@@ -1,0 +1,72 @@
+//! Access that ends, and a lane that is cut.
+
+use std::time::Duration;
+
+use portal_tests::client::Browser;
+use portal_tests::events::EventStream;
+use portal_tests::portal::Redis;
+use portal_tests::servers::OwnRedis;
+use reqwest::Method;
+use serde_json::json;
+use tenancy::Role;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::crowd::{Pair, SOON};
+
+/// Longest time until a stream ends after a request has ended its session.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// The same while no message gets through.
+const WITHOUT_MESSAGES: Duration = Duration::from_secs(5);
+
+async fn opened(browser: &Browser) -> EventStream {
+    let mut stream = EventStream::open(browser, "", None).await;
+    stream.wait_for("hello", SOON).await;
+    stream
+}
+
+/// Ends the person's sessions at the first instance; answers how long their stream at the second
+/// goes on.
+async fn ends(pair: &Pair, role: Role, within: Duration) -> Duration {
+    let at_one = pair.tenant.signs_in(&pair.portals[0], role).await;
+    let mut stream = opened(&at_one.at(pair.portals[1].base_url())).await;
+    let ended = at_one.send(at_one.request(Method::DELETE, "/api/sessions")).await;
+    assert!(ended.status.is_success(), "{}", ended.text);
+    let told = Instant::now();
+    let rest = stream.reads_to_its_end(within).await;
+    assert_eq!(rest.last().unwrap().json()["why"], "revoked");
+    told.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_soon_after_its_session_with_messages_and_without() {
+    let redis = OwnRedis::start_new().await;
+    let pair = Pair::over(Redis::At(redis.url()), &[]).await;
+    let with = ends(&pair, Role::Viewer, AT_ONCE).await;
+    redis.forbids_messages().await;
+    let without = ends(&pair, Role::HiringManager, WITHOUT_MESSAGES).await;
+    println!("{} ms with messages, {} ms without", with.as_millis(), without.as_millis());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_role_is_in_force_on_streams_without_messages_too() {
+    let redis = OwnRedis::start_new().await;
+    let pair = Pair::over(Redis::At(redis.url()), &[]).await;
+    redis.forbids_messages().await;
+    let admin = pair.browsers[1].at(pair.portals[1].base_url());
+    let mut stream = opened(&admin).await;
+    pair.tenant.hears_of_applications(Uuid::now_v7(), 1).await;
+    assert_eq!(stream.notifications(1, SOON).await.len(), 1, "streams live from looks");
+    let user = pair.tenant.user(Role::Admin).await;
+    let owner = &pair.browsers[0];
+    let path = format!("/api/team/{user}/role");
+    let changed = owner.patch(&path, "*", &json!({ "role": "viewer" })).await;
+    assert!(changed.status.is_success(), "{}", changed.text);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    pair.tenant.hears_of_applications(Uuid::now_v7(), 5).await;
+    let told = stream.notifications(2, WITHOUT_MESSAGES).await;
+    let kinds: Vec<_> = told.iter().map(|event| event.json()["kind"].clone()).collect();
+    assert_eq!(kinds, ["role_changed"]);
+    assert!(!stream.has_ended());
+}

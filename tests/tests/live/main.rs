@@ -1,0 +1,14 @@
+//! Crowds of live streams: what connections, instances and Redis lose is lost to nobody.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod access;
+mod conformance;
+mod crowd;
+mod losses;
+mod slow;
+mod storm;

@@ -26,6 +26,7 @@ async fn two_thousand_that_lose_their_instance_are_back_soon_and_miss_nothing() 
     let redis = OwnRedis::start_new().await;
     let mut pair = Pair::over(Redis::At(redis.url()), &[]).await;
     let second = pair.portals[1].base_url().to_owned();
+    let memory = pair.portals[0].resident_kib();
     let mut clients = JoinSet::new();
     let (ready, mut are_ready) = mpsc::channel(CLIENTS);
     for number in 0..CLIENTS {
@@ -59,6 +60,8 @@ async fn two_thousand_that_lose_their_instance_are_back_soon_and_miss_nothing() 
     for _ in 0..CLIENTS {
         are_ready.recv().await.expect("all connect");
     }
+    let each = (pair.portals[0].resident_kib() - memory) as f64 / CLIENTS as f64;
+    println!("{each:.1} KiB a stream");
     let reads_before = pair.portals[1].figure("portal_streams_inbox_reads_total").await;
     pair.portals.remove(0).dies().await;
     pair.tenant.hears_of_applications(Uuid::now_v7(), 3).await;

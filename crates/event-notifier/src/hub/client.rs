@@ -68,8 +68,10 @@ struct State {
 /// What became of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offered {
-    /// It waits to be written, was written before, is not for these eyes, or is noted.
+    /// It waits to be written.
     Taken,
+    /// It was written before, is not for these eyes, or is noted for whoever reads the feed.
+    Passed,
     /// Something before it is missing: the feed has to be read.
     Behind,
     /// It does not fit any more.
@@ -144,12 +146,12 @@ impl Client {
         let mut state = self.state();
         state.is_state_due = true;
         match state.phase {
-            Phase::Closing => Offered::Taken,
+            Phase::Closing => Offered::Passed,
             Phase::Reading => {
                 state.wanted = state.wanted.max(seq);
-                Offered::Taken
+                Offered::Passed
             }
-            Phase::Live if seq <= state.at.seq => Offered::Taken,
+            Phase::Live if seq <= state.at.seq => Offered::Passed,
             Phase::Live if seq > state.at.seq.saturating_add(1) => {
                 state.wanted = state.wanted.max(seq);
                 state.phase = Phase::Reading;
@@ -163,7 +165,7 @@ impl Client {
     pub(crate) fn append(&self, seq: i64, notice: &Written) -> Offered {
         let mut state = self.state();
         if state.phase == Phase::Closing || seq <= state.at.seq {
-            return Offered::Taken;
+            return Offered::Passed;
         }
         state.append(seq, notice)
     }
@@ -337,13 +339,12 @@ impl Client {
 impl State {
     fn append(&mut self, seq: i64, notice: &Written) -> Offered {
         let at = Cursor { seq, ..self.at };
-        if self.sight.shows(notice.needs, notice.job) {
-            if !self.push(notice.frame(at)) {
-                return Offered::Full;
-            }
+        let is_shown = self.sight.shows(notice.needs, notice.job);
+        if is_shown && !self.push(notice.frame(at)) {
+            return Offered::Full;
         }
         self.at = at;
-        Offered::Taken
+        if is_shown { Offered::Taken } else { Offered::Passed }
     }
 
     fn push(&mut self, frame: Bytes) -> bool {

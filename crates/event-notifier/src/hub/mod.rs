@@ -169,6 +169,7 @@ impl Hub {
                         inner.figures.delivered.one();
                         inner.figures.lag_ms.add(lag);
                     }
+                    Offered::Passed => {}
                     Offered::Behind => inner.catch_up(client),
                     Offered::Full => inner.close(client, Why::Slow),
                 }

@@ -58,10 +58,11 @@ pub(super) async fn read(
         }
         let is_last = page.notices.len() < usize::from(inner.settings.page);
         for (seq, notice) in &page.notices {
-            if client.append(*seq, &notice.write()) == Offered::Full {
-                return inner.close(&client, Why::Slow);
+            match client.append(*seq, &notice.write()) {
+                Offered::Full => return inner.close(&client, Why::Slow),
+                Offered::Taken => inner.figures.replayed.one(),
+                Offered::Passed | Offered::Behind => {}
             }
-            inner.figures.replayed.one();
         }
         if is_new {
             show_first(&inner, &client).await;

@@ -66,9 +66,8 @@ impl Source {
         within: Duration,
         is_it: impl Fn(&[Seen]) -> bool,
     ) -> Vec<Seen> {
-        let this = std::cell::RefCell::new(self);
         eventually(what, within, async || {
-            let seen = this.borrow_mut().seen().await;
+            let seen = self.seen().await;
             is_it(&seen).then_some(seen)
         })
         .await
@@ -85,7 +84,7 @@ pub struct Npm {
 
 impl Npm {
     /// Follows `path` of the browser's portal with its cookies.
-    pub async fn follows(browser: &Browser, base_url: &str, path: &str) -> Source {
+    pub fn follows(browser: &Browser, base_url: &str, path: &str) -> Source {
         let cookies: Vec<String> =
             browser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut process = Command::new(environment::node())

@@ -38,7 +38,7 @@ impl From<feed::Head> for Head {
     }
 }
 
-fn notice_of(row: Notification) -> (i64, Notice) {
+fn notice_of(row: &Notification) -> (i64, Notice) {
     let notice = Notice {
         event: row.event_id,
         kind: row.kind,
@@ -67,7 +67,7 @@ impl Truth for StoredTruth {
             }
             _ => Vec::new(),
         };
-        Ok(Page { head: head.into(), notices: notices.into_iter().map(notice_of).collect() })
+        Ok(Page { head: head.into(), notices: notices.iter().map(notice_of).collect() })
     }
 
     async fn standings(&self, viewers: &[Viewer]) -> Result<Vec<Standing>, TruthUnavailable> {

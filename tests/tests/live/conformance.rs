@@ -100,7 +100,7 @@ async fn a_browser_makes_of_a_stream_what_is_meant() {
     let base_url = house.portal.base_url().to_owned();
     let mut source = Chromium::follows(&house.browser, &base_url, STREAM).await;
     source.sees("it is open", SOON, |seen| count(seen, "hello") == 1).await;
-    let refused = Npm::follows(&house.browser, &base_url, STREAM).await;
+    let refused = Npm::follows(&house.browser, &base_url, STREAM);
     follows(&house, source, refused).await;
 }
 
@@ -108,9 +108,9 @@ async fn a_browser_makes_of_a_stream_what_is_meant() {
 async fn npms_event_source_makes_of_a_stream_what_is_meant() {
     let house = House::new().await;
     let base_url = house.portal.base_url().to_owned();
-    let mut source = Npm::follows(&house.browser, &base_url, STREAM).await;
+    let mut source = Npm::follows(&house.browser, &base_url, STREAM);
     source.sees("it is open", SOON, |seen| count(seen, "hello") == 1).await;
-    let refused = Npm::follows(&house.browser, &base_url, STREAM).await;
+    let refused = Npm::follows(&house.browser, &base_url, STREAM);
     follows(&house, source, refused).await;
 }
 

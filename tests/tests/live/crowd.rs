@@ -117,7 +117,7 @@ impl Crowd {
     }
 
     /// Waits until everybody was told `count` times; answers what each was told.
-    pub(crate) async fn is_told(mut self, count: i64, within: Duration) -> Vec<Told> {
+    pub(crate) async fn tells(mut self, count: i64, within: Duration) -> Vec<Told> {
         self.all.send_replace(Some(count));
         let mut told = Vec::new();
         let deadline = Instant::now() + within;

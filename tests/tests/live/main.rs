@@ -3,6 +3,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
     reason = "a test that cannot go on fails where it stands"
 )]
 

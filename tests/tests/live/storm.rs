@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portal_tests::events::EventStream;
+use portal_tests::events::{Event, EventStream};
 use portal_tests::job;
 use portal_tests::portal::Redis;
 use portal_tests::servers::OwnRedis;
@@ -28,10 +28,10 @@ async fn two_thousand_that_lose_their_instance_are_back_soon_and_miss_nothing() 
     let second = pair.portals[1].base_url().to_owned();
     let memory = pair.portals[0].resident_kib();
     let mut clients = JoinSet::new();
-    let (ready, mut are_ready) = mpsc::channel(CLIENTS);
+    let (connected, mut are_connected) = mpsc::channel(CLIENTS);
     for number in 0..CLIENTS {
         let browser = pair.browsers[number % pair.browsers.len()].clone();
-        let (other, ready) = (browser.at(&second), ready.clone());
+        let (other, connected) = (browser.at(&second), connected.clone());
         clients.spawn(async move {
             // No more than a client's own pauses spread them before.
             let mut stream = loop {
@@ -42,7 +42,7 @@ async fn two_thousand_that_lose_their_instance_are_back_soon_and_miss_nothing() 
             };
             stream.wait_for("hello", BACK).await;
             let place = stream.last_id();
-            ready.send(()).await.unwrap();
+            connected.send(()).await.unwrap();
             stream.reads_to_its_end(Duration::from_secs(120)).await;
             let lost = Instant::now();
             let mut stream = loop {
@@ -52,26 +52,26 @@ async fn two_thousand_that_lose_their_instance_are_back_soon_and_miss_nothing() 
                 }
             };
             let told = stream.notifications(3, BACK).await;
-            let numbers: Vec<i64> = told.iter().map(|event| event.seq()).collect();
+            let numbers: Vec<i64> = told.iter().map(Event::seq).collect();
             assert_eq!(numbers, [1, 2, 3]);
             lost.elapsed()
         });
     }
     for _ in 0..CLIENTS {
-        are_ready.recv().await.expect("all connect");
+        are_connected.recv().await.expect("all connect");
     }
     let each = (pair.portals[0].resident_kib() - memory) as f64 / CLIENTS as f64;
     println!("{each:.1} KiB a stream");
     let reads_before = pair.portals[1].figure("portal_streams_inbox_reads_total").await;
     pair.portals.remove(0).dies().await;
     pair.tenant.hears_of_applications(Uuid::now_v7(), 3).await;
-    let writer = pair.browsers[0].at(&second);
+    let colleague = pair.browsers[0].at(&second);
     let (mut slowest_write, mut writes) = (Duration::ZERO, 0);
     let mut slowest = Duration::ZERO;
     let begun = Instant::now();
     while !clients.is_empty() {
         let asked = Instant::now();
-        let _made = writer.post("/api/jobs", &job::nurse()).await.expect(201);
+        let _made = colleague.post("/api/jobs", &job::nurse()).await.expect(201);
         slowest_write = slowest_write.max(asked.elapsed());
         writes += 1;
         while let Some(back) = clients.try_join_next() {

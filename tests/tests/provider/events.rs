@@ -5,7 +5,7 @@ pub(crate) mod two_instances;
 use std::time::Duration;
 
 use portal_tests::client::Browser;
-use portal_tests::events::EventStream;
+use portal_tests::events::{Event, EventStream};
 use portal_tests::portal::{Portal, Redis};
 use portal_tests::tenant::{Tenant, World};
 use portal_tests::waiting::eventually;
@@ -59,7 +59,7 @@ async fn what_happens_is_told_once_in_order_and_to_those_it_concerns() {
     let job = Uuid::now_v7();
     house.tenant.hears_of_applications(job, 20).await;
     let told = stream.notifications(20, SOON).await;
-    let numbers: Vec<i64> = told.iter().map(|event| event.seq()).collect();
+    let numbers: Vec<i64> = told.iter().map(Event::seq).collect();
     assert_eq!(numbers, (1..=20).collect::<Vec<i64>>());
     let first = told[0].json();
     assert_eq!(first["kind"], "application_submitted");
@@ -88,7 +88,7 @@ async fn a_client_that_comes_back_gets_what_it_missed_and_nothing_twice() {
     drop(stream);
     let mut stream = EventStream::open(&browser, "", Some(&third)).await;
     let again = stream.notifications(2, SOON).await;
-    assert_eq!(again.iter().map(|event| event.seq()).collect::<Vec<_>>(), [4, 5]);
+    assert_eq!(again.iter().map(Event::seq).collect::<Vec<_>>(), [4, 5]);
     // On a first connection the page says where it is.
     let mut stream = EventStream::open(&browser, &format!("?since={third}"), None).await;
     assert_eq!(stream.notifications(1, SOON).await[0].seq(), 4);

@@ -368,10 +368,7 @@ impl State {
     }
 
     fn take(&mut self) -> Option<Bytes> {
-        let first = match self.queue.pop_front() {
-            Some(first) => first,
-            None => return self.watched.take(),
-        };
+        let Some(first) = self.queue.pop_front() else { return self.watched.take() };
         self.bytes -= first.len();
         if self.queue.is_empty() {
             // An idle stream holds nothing.

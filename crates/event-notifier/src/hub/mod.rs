@@ -339,6 +339,9 @@ impl Drop for LiveStream {
 
 impl fmt::Debug for LiveStream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("LiveStream").field("viewer", &self.client.viewer).finish()
+        formatter
+            .debug_struct("LiveStream")
+            .field("viewer", &self.client.viewer)
+            .finish_non_exhaustive()
     }
 }

@@ -182,11 +182,10 @@ pub(super) async fn snapshot(
     subject: snapshots::Subject,
 ) -> Option<bytes::Bytes> {
     let source = inner.source.as_ref()?;
-    match timeout(inner.settings.deadline, source.snapshot(scope, subject)).await {
-        Ok(Ok(snapshot)) => Some(snapshot?.frame(subject)),
-        Ok(Err(_)) | Err(_) => {
-            inner.figures.failures.one();
-            None
-        }
-    }
+    let answer = timeout(inner.settings.deadline, source.snapshot(scope, subject)).await;
+    let Some(snapshot) = answer.ok().and_then(Result::ok) else {
+        inner.figures.failures.one();
+        return None;
+    };
+    Some(snapshot?.frame(subject))
 }

@@ -15,9 +15,12 @@ use uuid::Uuid;
 use super::*;
 use crate::stream::Notice;
 
+/// By desk: the epoch, and the notices from number 1.
+type Feeds = HashMap<(TenantId, UserId), (i64, Vec<Notice>)>;
+
 #[derive(Debug)]
 struct Books {
-    feeds: Mutex<HashMap<(TenantId, UserId), (i64, Vec<Notice>)>>,
+    feeds: Mutex<Feeds>,
     ended: Mutex<HashSet<[u8; 32]>>,
     is_away: AtomicBool,
     pages: AtomicUsize,
@@ -490,7 +493,9 @@ async fn a_drain_ends_all_within_its_window_and_not_all_at_once() {
     assert_eq!(refused.unwrap_err(), Refused::Draining);
     for _ in 0..60 {
         passes(SOON).await;
-        readers.iter_mut().for_each(|reader| reader.has_read());
+        for reader in &mut readers {
+            reader.has_read();
+        }
     }
     drained.await.unwrap();
     assert!(readers.iter_mut().all(|reader| reader.reads().contains("\"why\":\"drain\"")));

@@ -62,7 +62,9 @@ async fn ask(inner: &Arc<Inner>, clients: &[Arc<Client>], is_heard: bool) {
     let answer = timeout(inner.settings.deadline, inner.truth.standings(&viewers)).await;
     let Some(standings) = answer.ok().and_then(Result::ok) else {
         inner.figures.failures.one();
-        clients.iter().for_each(|client| client.is_to_be_looked_at());
+        for client in clients {
+            client.is_to_be_looked_at();
+        }
         return;
     };
     for (client, standing) in clients.iter().zip(standings) {
@@ -124,6 +126,8 @@ async fn show_changed(inner: &Inner) {
 async fn show(inner: &Inner, subject: Subject, clients: &[Arc<Client>]) {
     let Some(first) = clients.first() else { return };
     if let Some(frame) = replay::snapshot(inner, &first.viewer.scope, subject).await {
-        clients.iter().for_each(|client| client.show(subject, frame.clone()));
+        for client in clients {
+            client.show(subject, frame.clone());
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portal_tests::client::Browser;
-use portal_tests::events::EventStream;
+use portal_tests::events::{Event, EventStream};
 use portal_tests::portal::{Portal, Redis};
 use portal_tests::tenant::{Tenant, World};
 use portal_tests::waiting::eventually;
@@ -21,7 +21,7 @@ const ENDS: Duration = Duration::from_secs(2);
 const RELAYED: Duration = Duration::from_secs(2);
 
 struct Pair {
-    _portals: [Portal; 2],
+    portals: [Portal; 2],
     tenant: Tenant,
     addresses: [String; 2],
 }
@@ -33,11 +33,11 @@ impl Pair {
         let one = Portal::spawn_with(&world.databases, Redis::Shared, &EAGER).await;
         let two = Portal::spawn_with(&world.databases, Redis::Shared, &EAGER).await;
         let addresses = [one.base_url().to_owned(), two.base_url().to_owned()];
-        Self { _portals: [one, two], tenant, addresses }
+        Self { portals: [one, two], tenant, addresses }
     }
 
     async fn signs_in(&self, role: Role) -> [Browser; 2] {
-        let at_one = self.tenant.signs_in(&self._portals[0], role).await;
+        let at_one = self.tenant.signs_in(&self.portals[0], role).await;
         let at_two = at_one.at(&self.addresses[1]);
         [at_one, at_two]
     }
@@ -58,7 +58,7 @@ async fn both_tell_the_same_and_a_client_goes_on_at_the_other() {
         pair.tenant.hears_of_applications(Uuid::now_v7(), 5).await;
         for stream in [&mut one, &mut two] {
             let told = stream.notifications(5, SOON).await;
-            let numbers: Vec<i64> = told.iter().map(|event| event.seq()).collect();
+            let numbers: Vec<i64> = told.iter().map(Event::seq).collect();
             let first = round * 5;
             assert_eq!(numbers, (first + 1..=first + 5).collect::<Vec<i64>>());
         }
@@ -67,8 +67,7 @@ async fn both_tell_the_same_and_a_client_goes_on_at_the_other() {
     drop(one);
     pair.tenant.hears_of_applications(Uuid::now_v7(), 3).await;
     let mut next = EventStream::open(&at_two, "", Some(&place)).await;
-    let numbers: Vec<i64> =
-        next.notifications(3, SOON).await.iter().map(|event| event.seq()).collect();
+    let numbers: Vec<i64> = next.notifications(3, SOON).await.iter().map(Event::seq).collect();
     assert_eq!(numbers, [21, 22, 23]);
 }
 

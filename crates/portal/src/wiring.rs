@@ -70,17 +70,8 @@ pub(crate) async fn build(
     tell_choice(&settings.redis);
     let redis = provider::connect(&settings.redis.service).await?;
     let provider = redis.guarded(&settings.redis.guard);
-    let db = TenantDb::connect_lazily(&settings.database)
-        .map_err(|error| CommandError::Database(APPLICATION, error))?;
-    let worker_db = WorkerDb::connect_lazily(&settings.worker_database)
-        .map_err(|error| CommandError::Database(WORKER, error))?;
-    let cache = TenantCache::with_keys(
-        Arc::clone(&provider),
-        Arc::clone(&clock),
-        cache_settings(&settings.tuning),
-        settings.cache_keys.clone(),
-    )
-    .map_err(CommandError::CacheKeys)?;
+    let (db, worker_db) = databases(settings)?;
+    let cache = cache(settings, &provider, &clock)?;
     let (copies, backplane) = join(&provider, &cache, settings)?;
     let (hub, lane) = live::start(
         (&settings.redis, &settings.tuning),
@@ -97,12 +88,7 @@ pub(crate) async fn build(
     let (relay, fan_out) = lanes::start(&settings.tuning, &worker_db, acting, told, stop, tasks);
     let expiry = job_expiry(settings, &worker_db, &clock);
     tasks.spawn(expiry.run_until_stopped(stop.clone()));
-    let backend = Backend {
-        name: settings.redis.service.backend(),
-        provider: settings.redis.service.provider(),
-        interval: settings.redis.health_check_interval,
-    };
-    let probe = Probe::new(db.clone(), cache.clone(), backend);
+    let probe = Probe::new(db.clone(), cache.clone(), backend(&settings.redis));
     tasks.spawn(probe.clone().run(stop.clone()));
     let (audit, key_uses) = start_writers(settings, &worker_db, &clock, stop, tasks);
     let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
@@ -176,6 +162,36 @@ pub(crate) async fn build(
         lifecycle,
     });
     Ok(Portal { state, worker_db, public_db, ops_db, redis })
+}
+
+fn databases(settings: &Settings) -> Result<(TenantDb, WorkerDb), CommandError> {
+    let db = TenantDb::connect_lazily(&settings.database)
+        .map_err(|error| CommandError::Database(APPLICATION, error))?;
+    let worker_db = WorkerDb::connect_lazily(&settings.worker_database)
+        .map_err(|error| CommandError::Database(WORKER, error))?;
+    Ok((db, worker_db))
+}
+
+fn cache(
+    settings: &Settings,
+    provider: &Arc<dyn RedisProvider>,
+    clock: &Arc<dyn Clock>,
+) -> Result<TenantCache, CommandError> {
+    TenantCache::with_keys(
+        Arc::clone(provider),
+        Arc::clone(clock),
+        cache_settings(&settings.tuning),
+        settings.cache_keys.clone(),
+    )
+    .map_err(CommandError::CacheKeys)
+}
+
+fn backend(redis: &RedisSettings) -> Backend {
+    Backend {
+        name: redis.service.backend(),
+        provider: redis.service.provider(),
+        interval: redis.health_check_interval,
+    }
 }
 
 fn identity_provider(

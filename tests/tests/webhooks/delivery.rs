@@ -21,14 +21,14 @@ async fn a_message_is_tried_again_under_the_same_name_until_it_is_taken() {
     let id = setup.tells(&hook).await;
     let delivery = setup.delivery_once(&hook, &id, "delivered").await;
     assert_eq!(outcomes(&delivery), ["refused", "no_connection", "delivered"]);
-    let received = receiver.received();
-    assert_eq!(received.len(), 3);
-    for message in &received {
+    let letters = receiver.received();
+    assert_eq!(letters.len(), 3);
+    for message in &letters {
         assert!(message.is_signed_with(&hook.secret), "each attempt is signed for its moment");
         assert_eq!(message.header("webhook-id"), delivery["webhook_id"]);
-        assert_eq!(message.body, received[0].body);
+        assert_eq!(message.body, letters[0].body);
     }
-    let body = received[0].json();
+    let body = letters[0].json();
     assert_eq!(body["type"], "job.created");
     assert_eq!(body["data"]["job"], id.as_str());
     assert_eq!(setup.hook(&hook).await["failures"], 0, "a success ends the count");
@@ -49,12 +49,12 @@ async fn what_happens_is_told_to_who_asked_for_it_once() {
     let job = setup.owner.post("/api/jobs", &job::nurse()).await.expect(201);
     let path = job.header("location");
     let _ = setup.owner.post(&format!("{path}/publish"), &json!({})).await.expect(200);
-    let received = all.gets(2, SOON).await;
+    let letters = all.gets(2, SOON).await;
     let mut kinds: Vec<String> =
-        received.iter().map(|one| one.json()["type"].as_str().unwrap().to_owned()).collect();
+        letters.iter().map(|one| one.json()["type"].as_str().unwrap().to_owned()).collect();
     kinds.sort_unstable();
     assert_eq!(kinds, ["job.created", "job.status_changed"]);
-    for message in &received {
+    for message in &letters {
         assert!(message.is_signed_with(&hook.secret));
         assert_eq!(message.json()["data"]["job"], job.json()["id"]);
     }
@@ -66,7 +66,7 @@ async fn what_happens_is_told_to_who_asked_for_it_once() {
         (&changed["data"]["from"], &changed["data"]["to"]),
         (&json!("draft"), &json!("published"))
     );
-    let twin = received.iter().find(|one| one.json()["type"] == "job.status_changed").unwrap();
+    let twin = letters.iter().find(|one| one.json()["type"] == "job.status_changed").unwrap();
     assert_eq!(twin.header("webhook-id"), chosen[0].header("webhook-id"), "one event, one name");
     assert!(!chosen[0].json().to_string().contains("Nurse"), "ids and states, no texts");
     // Another tenant's jobs are none of theirs; theirs come after ours have.
@@ -90,8 +90,8 @@ async fn after_the_last_attempt_it_is_given_up_and_may_be_asked_for_again() {
     let _ = setup.owner.post(&path, &json!({})).await.expect(202);
     let delivery = setup.delivery_once(&hook, &id, "delivered").await;
     assert_eq!(delivery["attempts"], 5);
-    let received = receiver.received();
-    assert!(received.iter().all(|one| one.header("webhook-id") == delivery["webhook_id"]));
+    let letters = receiver.received();
+    assert!(letters.iter().all(|one| one.header("webhook-id") == delivery["webhook_id"]));
     assert_eq!(setup.tenant.audited("webhook_redelivered").await, 1);
 }
 

@@ -18,8 +18,8 @@ async fn a_ping_arrives_signed_and_the_secret_is_shown_once() {
     assert!(hook.secret.starts_with("whsec_"));
     let id = setup.pings(&hook).await;
     let delivery = setup.delivery_once(&hook, &id, "delivered").await;
-    let received = receiver.gets(1, SOON).await;
-    let message = &received[0];
+    let letters = receiver.gets(1, SOON).await;
+    let message = &letters[0];
     assert!(message.is_signed_with(&hook.secret));
     assert!(!message.is_signed_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
     assert_eq!(message.header("webhook-id"), delivery["webhook_id"]);
@@ -60,17 +60,17 @@ async fn a_replaced_secret_signs_beside_the_new_one_for_a_while() {
     assert_ne!(newer, hook.secret);
     assert!(rotated["old_secret_until"].is_string());
     let _ = setup.pings(&hook).await;
-    let received = receiver.gets(1, SOON).await;
-    assert!(received[0].is_signed_with(newer));
-    assert!(received[0].is_signed_with(&hook.secret), "the receiver may change over later");
+    let letters = receiver.gets(1, SOON).await;
+    assert!(letters[0].is_signed_with(newer));
+    assert!(letters[0].is_signed_with(&hook.secret), "the receiver may change over later");
 
     let over = "UPDATE webhook_endpoints SET old_secret_until = now() WHERE tenant_id = $1";
     let query = sqlx::query(over).bind(setup.tenant.id);
     query.execute(&mut setup.superuser().await).await.unwrap();
     let _ = setup.pings(&hook).await;
-    let received = receiver.gets(2, SOON).await;
-    assert!(received[1].is_signed_with(newer));
-    assert!(!received[1].is_signed_with(&hook.secret), "its time is over");
+    let letters = receiver.gets(2, SOON).await;
+    assert!(letters[1].is_signed_with(newer));
+    assert!(!letters[1].is_signed_with(&hook.secret), "its time is over");
     assert_eq!(setup.tenant.audited("webhook_secret_rotated").await, 1);
 }
 

@@ -80,6 +80,22 @@ async fn a_name_that_leads_to_a_private_address_is_not_connected_to() {
 }
 
 #[tokio::test]
+async fn without_a_readable_secret_nothing_is_sent_and_the_log_says_so() {
+    let setup = Setup::start().await;
+    let receiver = Receiver::start(OPEN, &[Manner::Answers(200)]).await;
+    let hook = setup.hook_at(&receiver).await;
+    let damage = "UPDATE webhook_endpoints SET secret = decode(repeat('07', 64), 'hex')
+                  WHERE tenant_id = $1";
+    let query = sqlx::query(damage).bind(setup.tenant.id);
+    query.execute(&mut setup.superuser().await).await.unwrap();
+    let id = setup.pings(&hook).await;
+    let delivery = setup.delivery_once(&hook, &id, "failed").await;
+    assert_eq!(outcomes(&delivery), ["secret_unreadable"]);
+    assert_eq!(receiver.connections(), 0);
+    assert_eq!(setup.hook(&hook).await["status"], "enabled", "it is not the receiver's fault");
+}
+
+#[tokio::test]
 async fn a_receiver_that_hangs_costs_the_others_nothing() {
     let setup = Setup::start().await;
     let hanging = Receiver::start(OPEN, &[Manner::NeverAnswers]).await;
@@ -93,8 +109,8 @@ async fn a_receiver_that_hangs_costs_the_others_nothing() {
     for _ in 0..20 {
         let _ = setup.tells(&good).await;
     }
-    let received = well.gets(20, SOON).await;
-    assert!(received.iter().all(|message| message.is_signed_with(&good.secret)));
+    let letters = well.gets(20, SOON).await;
+    assert!(letters.iter().all(|message| message.is_signed_with(&good.secret)));
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert!(hanging.connections() < 20, "few at a time: {}", hanging.connections());
 }

@@ -133,19 +133,18 @@ fn body(
     base_url: &Url,
     unsubscribe: &Url,
 ) -> String {
-    let mut body = format!("Hello {name},\n\nnew for you at {organization}:\n\n");
-    for line in lines.iter().take(MAX_LINES) {
-        body.push_str(&format!("- {line}\n"));
-    }
+    let mut shown: Vec<String> =
+        lines.iter().take(MAX_LINES).map(|line| format!("- {line}\n")).collect();
     if lines.len() > MAX_LINES {
-        body.push_str(&format!("- and {} more\n", lines.len() - MAX_LINES));
+        shown.push(format!("- and {} more\n", lines.len() - MAX_LINES));
     }
-    body.push_str(&format!(
-        "\nSee them at {base_url}\n\n\
+    let shown = shown.concat();
+    format!(
+        "Hello {name},\n\nnew for you at {organization}:\n\n{shown}\n\
+         See them at {base_url}\n\n\
          -- \nYou have this mail because you had not read these notifications.\n\
          No more mails: {unsubscribe}\n"
-    ));
-    body
+    )
 }
 
 /// One line for each kind and job, the order of the kinds.

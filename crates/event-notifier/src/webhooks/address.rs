@@ -12,7 +12,7 @@ const MAX_URL_BYTES: usize = 2_048;
 /// Networks that are not of the public internet, or lead to some machine's own services: RFC 6890
 /// and its successors, what carriers and clouds keep for themselves, and multicast.
 const CLOSED_V4: &[(Ipv4Addr, u32)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
@@ -285,8 +285,7 @@ mod tests {
 
     #[test]
     fn what_is_exempt_is_reached_in_either_notation_and_nothing_else() {
-        let rules =
-            AddressRules::new(true, |address| address == IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)));
+        let rules = AddressRules::new(true, |address| address == IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert!(rules.check("http://127.0.0.1:8080/").is_ok());
         assert!(rules.allows("::ffff:127.0.0.1".parse().unwrap()));
         assert_eq!(rules.check("http://127.0.0.2:8080/").unwrap_err(), RefusedUrl::Address);

@@ -15,6 +15,9 @@ use super::worker::WebhookSettings;
 /// The word for an attempt that ended before anything was sent, for a fault of ours.
 pub(super) const SECRET_UNREADABLE: &str = "secret_unreadable";
 
+/// A century: longer than any endpoint fails, and an interval that the database can reckon with.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// The `webhook-id` of an event: the same at every attempt, for receivers to know it by.
 pub fn message_id(event: Uuid) -> String {
     format!("msg_{}", event.simple())
@@ -61,7 +64,7 @@ pub(super) fn judge(
             duration,
             next: pause.map_or(Next::GiveUp, Next::Retry),
             rest: Duration::ZERO,
-            patience: Duration::MAX,
+            patience: FOR_EVER,
         };
     };
     let next = match (reply.kind, pause) {
@@ -149,6 +152,6 @@ mod tests {
         let settings = WebhookSettings::default();
         let result =
             judge(&delivery(0, 9), Err(SecretUnreadable), Duration::ZERO, &settings, &mut rng);
-        assert_eq!((result.rest, result.patience), (Duration::ZERO, Duration::MAX));
+        assert_eq!((result.rest, result.patience), (Duration::ZERO, FOR_EVER));
     }
 }

@@ -56,14 +56,16 @@ pub(crate) async fn list_deliveries(
         event: None,
         limit: i64::from(page.limit) + 1,
     };
-    let mut found = store::list_deliveries(&mut tx, id, &filter).await?;
-    let has_more = found.len() > usize::from(page.limit);
-    found.truncate(page.limit.into());
-    let last = found.last().map(|delivery| delivery.event).filter(|_| has_more);
-    let next_cursor =
-        last.map(|event| cursor_key.sign(&list, &event)).transpose().map_err(ApiError::internal)?;
+    let mut deliveries = store::list_deliveries(&mut tx, id, &filter).await?;
+    let has_more = deliveries.len() > usize::from(page.limit);
+    deliveries.truncate(page.limit.into());
+    let oldest = deliveries.last().map(|delivery| delivery.event).filter(|_| has_more);
+    let next_cursor = oldest
+        .map(|event| cursor_key.sign(&list, &event))
+        .transpose()
+        .map_err(ApiError::internal)?;
     Ok(HttpResponse::Ok().json(DeliveryList {
-        data: found.iter().map(DeliveryView::of).collect(),
+        data: deliveries.iter().map(DeliveryView::of).collect(),
         page: DeliveryPage { has_more, next_cursor },
     }))
 }

@@ -119,9 +119,9 @@ pub(crate) async fn update_webhook(
         if_match.check(current.version)?;
         let changes = read_patch(&body.object, &state.webhooks.rules)?;
         match store::update(tx, id, current.version, &changes).await? {
-            Updated::Done(changed) => {
-                let tag = tag_of(&changed);
-                let answer = Answer::json(StatusCode::OK, &WebhookView::of(changed, None))?;
+            Updated::Done(now) => {
+                let tag = tag_of(&now);
+                let answer = Answer::json(StatusCode::OK, &WebhookView::of(now, None))?;
                 Ok(answer.with_header(ETAG.as_str(), tag))
             }
             Updated::Stale(version) => Err(IfMatch::mismatch(version)),

@@ -9,8 +9,9 @@ use crate::error::StoreError;
 use crate::verify;
 
 /// The database in the role `portal_worker`, which works over all tenants: it relays the outbox,
-/// closes jobs and clears away idempotency keys. It reads no candidates, members or drafts' texts
-/// for anybody; handlers never get one. Cheap to clone; connects when it is first needed.
+/// tells people of events, closes jobs and clears away what is over. It knows members by id, role
+/// and team alone, and reads no candidates or drafts' texts for anybody; handlers never get one.
+/// Cheap to clone; connects when it is first needed.
 #[derive(Clone, Debug)]
 pub struct WorkerDb {
     pool: PgPool,

@@ -7,6 +7,8 @@
 //! A service that charges for every command is asked less often while all is well: whether calls
 //! to it fail is known from the circuits, without asking.
 
+mod outbox;
+
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -20,6 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use self::outbox::OutboxState;
 use crate::state::{Phase, PortalState};
 
 /// Pause between two looks.
@@ -211,6 +214,9 @@ pub struct Health {
     /// What we depend on, as it was a moment ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     dependencies: Option<Dependencies>,
+    /// Whether events are told, for `/health`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbox: Option<OutboxState>,
 }
 
 /// Says that the process runs. Depends on nothing.
@@ -219,7 +225,7 @@ pub struct Health {
     responses((status = 200, description = "The process runs", body = Health)),
 )]
 pub async fn live() -> HttpResponse {
-    answer(StatusCode::OK, &Health { status: "alive", dependencies: None })
+    answer(StatusCode::OK, &Health { status: "alive", dependencies: None, outbox: None })
 }
 
 /// Says whether this instance should get requests.
@@ -240,7 +246,7 @@ pub async fn ready(state: web::Data<PortalState>) -> HttpResponse {
         Phase::Ready if dependencies.are_up() => (StatusCode::OK, "ready"),
         Phase::Ready => (StatusCode::OK, "degraded"),
     };
-    answer(code, &Health { status, dependencies: Some(dependencies) })
+    answer(code, &Health { status, dependencies: Some(dependencies), outbox: None })
 }
 
 /// Sums up how the instance is: 503 only when it can answer nothing.
@@ -260,7 +266,8 @@ pub async fn health(state: web::Data<PortalState>) -> HttpResponse {
     } else {
         (StatusCode::OK, "degraded")
     };
-    answer(code, &Health { status, dependencies: Some(dependencies) })
+    let outbox = OutboxState::of(state.writes.relay_statistics().waiting());
+    answer(code, &Health { status, dependencies: Some(dependencies), outbox: Some(outbox) })
 }
 
 /// How the cache is.

@@ -11,6 +11,14 @@ use crate::error::StoreError;
 use crate::webhooks;
 use crate::worker_db::WorkerDb;
 
+/// One plan for all calls: making it takes longer than a small batch, and it is not for the values
+/// that this statement differs in. The planner cannot know how much the statement's parts will hold,
+/// and takes them for small; what it would choose for that grows with the square of a batch, or with
+/// how much waits.
+const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; \
+    SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off; \
+    SET LOCAL enable_bitmapscan = off";
+
 /// How people are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TellingSettings {
@@ -70,10 +78,7 @@ pub async fn fan_out(
     let known = names(|_| true);
     let kept = names(EventKind::is_kept);
     let (kinds, reach) = (Kinds::all(), Reach::all());
-    // One plan for all calls: making it takes longer than a small batch. It is not for the values
-    // that this statement differs in.
-    let mut transaction =
-        db.pool().begin_with("BEGIN; SET LOCAL plan_cache_mode = force_generic_plan").await?;
+    let mut transaction = db.pool().begin_with(BEGIN).await?;
     let rows = sqlx::query_file!(
         "src/feed/fan_out.sql",
         &known,

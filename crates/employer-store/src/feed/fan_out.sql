@@ -1,3 +1,6 @@
+-- Tables are looked up row by row through LATERAL, and only what this statement has made itself is
+-- joined: with nested loops off (see fan_out.rs) no guess of the planner about how much that is makes
+-- it compare everything with everything, or read a whole table.
 WITH claimed AS MATERIALIZED (
     SELECT o.tenant_id, o.id, o.event_id, o.kind, o.subject, o.actor, o.payload, o.at, o.acted
     FROM outbox o
@@ -20,11 +23,14 @@ WITH claimed AS MATERIALIZED (
            CASE WHEN starts_with(c.kind, 'application.') THEN c.subject
                 ELSE (c.payload ->> 'application')::uuid END AS application_id
     FROM claimed c
+    LEFT JOIN LATERAL (
+        SELECT l.event_id FROM event_log l
+        WHERE l.tenant_id = c.tenant_id AND l.event_id = c.event_id
+        LIMIT 1
+    ) known ON true
     LEFT JOIN rules r ON r.event = c.kind
     -- A request that was sent twice has one event.
-    WHERE NOT EXISTS (
-        SELECT 1 FROM event_log l WHERE l.tenant_id = c.tenant_id AND l.event_id = c.event_id
-    )
+    WHERE known.event_id IS NULL
 ), reached AS MATERIALIZED (
     SELECT e.tenant_id, m.user_id, m.created_at AS joined_at, e.event_id, e.notice, e.job_id,
            e.application_id, e.actor, e.at,
@@ -33,20 +39,30 @@ WITH claimed AS MATERIALIZED (
            row_number() OVER (PARTITION BY e.tenant_id, m.user_id ORDER BY e.id) AS nth,
            count(*) OVER (PARTITION BY e.tenant_id, m.user_id) AS many
     FROM events e
-    JOIN memberships m ON m.tenant_id = e.tenant_id
+    CROSS JOIN LATERAL (
+        SELECT m.user_id, m.role, m.created_at FROM memberships m
+        WHERE m.tenant_id = e.tenant_id AND e.notice IS NOT NULL
+        OFFSET 0
+    ) m
     JOIN reach r ON r.notice = e.notice AND r.role = m.role
-    LEFT JOIN notification_preferences p
-        ON p.tenant_id = m.tenant_id AND p.user_id = m.user_id
+    LEFT JOIN LATERAL (
+        SELECT p.choices FROM notification_preferences p
+        WHERE p.tenant_id = e.tenant_id AND p.user_id = m.user_id
+        LIMIT 1
+    ) p ON true
+    LEFT JOIN LATERAL (
+        SELECT t.user_id FROM job_team t
+        WHERE r.is_assigned_only AND t.tenant_id = e.tenant_id AND t.job_id = e.job_id
+          AND t.user_id = m.user_id
+        LIMIT 1
+    ) t ON true
     WHERE m.user_id IS DISTINCT FROM e.actor
       AND CASE e.audience
           WHEN 'subject' THEN m.user_id = e.subject
           WHEN 'asker' THEN m.user_id::text = e.payload ->> 'user'
           WHEN 'named' THEN e.payload -> 'users' @> to_jsonb(m.user_id::text)
           ELSE true END
-      AND (NOT r.is_assigned_only OR EXISTS (
-          SELECT 1 FROM job_team t
-          WHERE t.tenant_id = e.tenant_id AND t.job_id = e.job_id AND t.user_id = m.user_id
-      ))
+      AND (NOT r.is_assigned_only OR t.user_id IS NOT NULL)
       AND coalesce((p.choices #>> ARRAY[e.notice, 'in_app'])::boolean, true)
 ), heads AS (
     -- In the order of the key: whoever locks several does so in the same order.
@@ -102,23 +118,28 @@ WITH claimed AS MATERIALIZED (
     SELECT e.tenant_id, w.id, e.event_id, e.kind,
            webhook_body(e.kind, e.subject, e.payload, e.at)
     FROM events e
-    JOIN webhook_endpoints w
-        ON w.tenant_id = e.tenant_id AND w.status = 'enabled'
-        AND (w.kinds = '{}' OR e.kind = ANY(w.kinds))
+    CROSS JOIN LATERAL (
+        SELECT w.id FROM webhook_endpoints w
+        WHERE w.tenant_id = e.tenant_id AND w.status = 'enabled'
+          AND (w.kinds = '{}' OR e.kind = ANY(w.kinds))
+        OFFSET 0
+    ) w
     WHERE e.kind = ANY($13)
     ON CONFLICT DO NOTHING
     RETURNING event_id
 ), deleted AS (
-    DELETE FROM outbox o USING claimed c
-    WHERE o.tenant_id = c.tenant_id AND o.id = c.id AND c.acted
+    DELETE FROM outbox o
+    WHERE NOT o.fanned_out AND o.parked_at IS NULL
+      AND o.id = ANY(ARRAY(SELECT c.id FROM claimed c WHERE c.acted))
 ), marked AS (
-    UPDATE outbox o SET fanned_out = true FROM claimed c
-    WHERE o.tenant_id = c.tenant_id AND o.id = c.id AND NOT c.acted
+    UPDATE outbox o SET fanned_out = true
+    WHERE NOT o.fanned_out AND o.parked_at IS NULL
+      AND o.id = ANY(ARRAY(SELECT c.id FROM claimed c WHERE NOT c.acted))
 )
 SELECT c.tenant_id AS "tenant_id!", c.event_id AS "event_id!", c.kind AS "kind!", c.subject,
        c.actor, c.at AS "at!", e.job_id, e.application_id,
        e.id IS NULL AS "is_known_already!",
-       EXISTS (SELECT 1 FROM webhooks w WHERE w.event_id = c.event_id) AS "has_webhooks!",
+       c.event_id IN (SELECT w.event_id FROM webhooks w) AS "has_webhooks!",
        coalesce(t.users, CASE WHEN h.user_id IS NOT NULL THEN ARRAY[h.user_id] END,
                 ARRAY[]::uuid[]) AS "users!",
        coalesce(t.seqs, CASE WHEN h.user_id IS NOT NULL THEN ARRAY[h.seq] END,
@@ -126,6 +147,9 @@ SELECT c.tenant_id AS "tenant_id!", c.event_id AS "event_id!", c.kind AS "kind!"
 FROM claimed c
 LEFT JOIN events e ON e.tenant_id = c.tenant_id AND e.id = c.id
 LEFT JOIN told t ON t.tenant_id = c.tenant_id AND t.event_id = c.event_id
-LEFT JOIN feed_heads h
-    ON c.kind = 'feed.changed' AND h.tenant_id = c.tenant_id AND h.user_id = c.subject
+LEFT JOIN LATERAL (
+    SELECT h.user_id, h.seq FROM feed_heads h
+    WHERE c.kind = 'feed.changed' AND h.tenant_id = c.tenant_id AND h.user_id = c.subject
+    LIMIT 1
+) h ON true
 ORDER BY c.id

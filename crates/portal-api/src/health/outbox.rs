@@ -12,7 +12,7 @@ const LATE: Duration = Duration::from_secs(60);
 /// Whether events are acted on and told, over all instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum OutboxState {
+pub(super) enum OutboxState {
     /// They are.
     Well,
     /// One has been waiting for more than a minute.

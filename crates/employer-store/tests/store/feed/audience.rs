@@ -124,3 +124,29 @@ async fn whoever_may_see_less_today_sees_less_of_yesterday() {
         .unwrap();
     assert_eq!(inbox(&store, &tenant, Role::HiringManager).await, []);
 }
+
+#[tokio::test]
+async fn whoever_tells_knows_members_by_id_alone() {
+    let store = Store::open().await;
+    let mut superuser = store.superuser().await;
+    let readable: Vec<String> = sqlx::query_scalar(
+        "SELECT c.table_name || '.' || c.column_name
+         FROM information_schema.columns c
+         WHERE c.table_schema = 'public' AND c.table_name IN ('users', 'memberships', 'job_team')
+           AND has_column_privilege('portal_worker', c.table_name::regclass, c.column_name, 'SELECT')
+         ORDER BY 1",
+    )
+    .fetch_all(&mut superuser)
+    .await
+    .unwrap();
+    let expected = [
+        "job_team.job_id",
+        "job_team.tenant_id",
+        "job_team.user_id",
+        "memberships.created_at",
+        "memberships.role",
+        "memberships.tenant_id",
+        "memberships.user_id",
+    ];
+    assert_eq!(readable, expected);
+}

@@ -123,8 +123,10 @@ pub async fn claim(db: &WorkerDb, limit: i64, min_age: Duration) -> Result<Claim
 /// These events have been acted on by the request that caused them. Returns which of them that is
 /// written of now: one that another worker holds at the moment is not, and may be said again.
 pub async fn acknowledge(db: &WorkerDb, ids: &[i64]) -> Result<Vec<i64>, StoreError> {
-    let mut connection = db.pool().acquire().await?;
-    acted_on(&mut connection, ids).await
+    let mut transaction = db.pool().begin_with("BEGIN").await?;
+    let written = acted_on(&mut transaction, ids).await?;
+    transaction.commit().await?;
+    Ok(written)
 }
 
 /// Deletes of these rows those that people have been told of, and marks the others.

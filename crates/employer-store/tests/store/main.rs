@@ -6,6 +6,7 @@ mod applications;
 mod events;
 #[cfg(test)]
 mod expiry;
+#[cfg(test)]
 mod feed;
 #[cfg(test)]
 mod figures;

@@ -191,13 +191,13 @@ fn parse_quiet(fields: &Fields<'_>, faults: &mut Faults) -> Option<QuietHours> {
 
 fn time_of_day(fields: &Fields<'_>, name: &str, faults: &mut Faults) -> Given<u16> {
     match fields.text(name, TIME, faults) {
-        Given::Value(text) => match minute(&text) {
-            Some(minute) => Given::Value(minute),
-            None => {
-                faults.add(fields.pointer(name), "malformed", "a time from 00:00 to 23:59");
-                Given::Faulty
+        Given::Value(text) => {
+            if let Some(minute) = minute(&text) {
+                return Given::Value(minute);
             }
-        },
+            faults.add(fields.pointer(name), "malformed", "a time from 00:00 to 23:59");
+            Given::Faulty
+        }
         Given::Absent => Given::Absent,
         Given::Null => Given::Null,
         Given::Faulty => Given::Faulty,

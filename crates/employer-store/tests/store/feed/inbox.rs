@@ -156,9 +156,9 @@ async fn old_notifications_are_forgotten_and_old_numbers_mean_nothing() {
     };
     let mut superuser = store.superuser().await;
     age(95, 1).execute(&mut superuser).await.unwrap();
-    let purge = async || {
-        feed::purge(&store.worker, OffsetDateTime::now_utc(), DAY * 90, 100).await.unwrap()
-    };
+    let now: OffsetDateTime =
+        sqlx::query_scalar("SELECT now()").fetch_one(&mut superuser).await.unwrap();
+    let purge = async || feed::purge(&store.worker, now, DAY * 90, 100).await.unwrap();
     assert_eq!(purge().await, 0, "not each time that one is too old");
     assert_eq!(head().await, before);
     age(98, 1).execute(&mut superuser).await.unwrap();

@@ -4,7 +4,8 @@
 //! through two lanes. What it changes is acted on by the request that caused it, at once, which then
 //! says so ([`RelayHandle::handled`]); whatever a crash or an outage left undone, the [`Relay`]
 //! repeats. Whom it concerns is told by [`FanOut`]: inboxes, log and figures in one statement, and
-//! after it whoever shows them live ([`Listener`]). The binary wires them together; the HTTP surface
+//! after it whoever shows them live ([`Listener`]): the [`Lane`] to all instances, each of which
+//! has a [`Hub`] with the streams that are open there. The binary wires them together; the HTTP surface
 //! holds a [`RelayHandle`].
 //!
 //! Invariants:

@@ -158,8 +158,12 @@ async fn one_stream_too_many_is_refused_and_those_before_stay() {
 
 #[tokio::test]
 async fn a_stream_says_that_it_lives_and_ends_with_a_reason() {
-    let settings =
-        [("PORTAL__EVENTS__HEARTBEAT_SECONDS", "1"), ("PORTAL__EVENTS__MAX_AGE_SECONDS", "5")];
+    let settings = [
+        ("PORTAL__EVENTS__HEARTBEAT_SECONDS", "1"),
+        // A sign of life comes with a look, so no more often than there is one.
+        ("PORTAL__EVENTS__RECHECK_MS", "500"),
+        ("PORTAL__EVENTS__MAX_AGE_SECONDS", "5"),
+    ];
     let house = House::new(&settings).await;
     let browser = house.signs_in(Role::Recruiter).await;
     let mut stream = EventStream::open(&browser, "", None).await;

@@ -8,3 +8,4 @@ mod headers;
 mod limits;
 mod operators;
 mod origins;
+mod spelling;

@@ -17,6 +17,11 @@ pub(super) fn stop(
     client: Client,
     settings: &EdgeSettings,
 ) -> Option<HttpResponse> {
+    // The router takes `/a%75th/login` for `/auth/login`; what is decided here by the path must not
+    // depend on how it is spelt. No route of ours needs an escape.
+    if request.path().contains('%') {
+        return Some(HttpResponse::from_error(ApiError::not_found()));
+    }
     if !is_admitted(request, client, settings) {
         let refusal = ApiError::new(ErrorCode::Forbidden, "Your address is not on the list.");
         return Some(HttpResponse::from_error(refusal));

@@ -123,7 +123,7 @@ pub(crate) async fn edge<B: MessageBody + 'static>(
         route: request.match_pattern(),
         figures: request.app_data::<web::Data<HttpFigures>>().cloned(),
     };
-    cookies::drop_unreadable(request.headers_mut());
+    cookies::drop_foreign(request.headers_mut());
     let span = span::of_request(&request, client);
     if let Some(answer) = gate::stop(&request, client, &settings) {
         let _entered = span.enter();

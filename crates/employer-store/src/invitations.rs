@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tenancy::{Role, UserId};
+use tenancy::{Grant, Permission, Role, UserId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -267,6 +267,9 @@ pub async fn accept(
     let Some(invitation) = row.map(Invitation::try_from).transpose()? else {
         return Ok(Acceptance::NotOpen);
     };
+    if !may_still_invite(tx, &invitation).await? {
+        return Ok(Acceptance::NotOpen);
+    }
     if invitee.email.to_lowercase() != invitation.email {
         return Ok(Acceptance::AnotherAddress);
     }
@@ -283,6 +286,28 @@ pub async fn accept(
     let detail = json!({ "role": invitation.role, "invitation": invitation.id });
     team::join(tx, user, invitation.role, detail).await?;
     Ok(Acceptance::Accepted)
+}
+
+/// Whether whoever invited could do so now. An invitation must not outlive the power that made it:
+/// it would be a way back for somebody who was removed.
+async fn may_still_invite(tx: &mut TenantTx, invitation: &Invitation) -> Result<bool, StoreError> {
+    let inviter = team::find_member(tx, invitation.invited_by).await?;
+    Ok(inviter.is_some_and(|inviter| {
+        inviter.role >= invitation.role && inviter.role.grant(Permission::TeamManage) != Grant::None
+    }))
+}
+
+/// Whether the ticket is of an invitation of the tenant, open or not.
+pub async fn is_ours(tx: &mut TenantTx, ticket: &str) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+            SELECT 1 FROM invitations WHERE tenant_id = $1 AND ticket_hash = $2
+        ) AS "is_ours!""#,
+        tx.tenant(),
+        hash(ticket),
+    )
+    .fetch_one(tx.connection())
+    .await?)
 }
 
 /// Makes somebody a member whom the identity provider itself has invited, in the role that it

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tenancy::Role;
 
-use crate::support::team;
+use crate::support::{changes_role, removes, team};
 
 /// Somebody who has an account at the identity provider and no place anywhere.
 async fn newcomer(tenant: &Tenant, name: &str) -> String {
@@ -108,9 +108,6 @@ async fn an_invitation_is_for_one_address_and_ends_when_it_is_withdrawn() {
         weak.get("/api/invitations").await.expect_problem(403, "forbidden");
     }
     let link = link(&console, &tenant.org).await;
-    // Somebody else's account at the identity provider, which has let them in.
-    let other = tenant.subject(Role::Viewer);
-    let _ = other;
     let path = format!("/api/invitations/{}", invited["id"].as_str().unwrap());
     let stranger = world.tenant().await.signs_in(&portal, Role::Owner).await;
     let foreign = stranger.send(stranger.request(Method::DELETE, &path)).await;
@@ -123,6 +120,32 @@ async fn an_invitation_is_for_one_address_and_ends_when_it_is_withdrawn() {
     assert!(reqwest_get(&login.header("location")).await.contains("error="));
     // Withdrawn, the address can be invited anew.
     let _ = invites(&admin, &address, "viewer").await.expect(201);
+}
+
+#[tokio::test]
+async fn an_invitation_ends_with_the_power_that_made_it() {
+    let world = World::shared().await;
+    for settings in [&[][..], &FOLLOWS] {
+        for is_removed in [false, true] {
+            let tenant = world.tenant().await;
+            let portal = Portal::spawn_with(&world.databases, Redis::Memory, settings).await;
+            let console = Console::of(tenant.provider()).await;
+            let owner = tenant.signs_in(&portal, Role::Owner).await;
+            let admin = tenant.signs_in(&portal, Role::Admin).await;
+            let subject = newcomer(&tenant, "nora").await;
+            let _ = invites(&admin, &address_of(&subject), "admin").await.expect(201);
+            let link = link(&console, &tenant.org).await;
+            let inviter = tenant.user(Role::Admin).await;
+            if is_removed {
+                assert_eq!(removes(&owner, inviter).await.status, 204);
+            } else {
+                let _ = changes_role(&owner, inviter, "recruiter").await.expect(200);
+            }
+            // The ticket is still good at the identity provider.
+            let (_, answer) = follows(&portal, &tenant, &link, &subject).await;
+            answer.expect_problem(403, "forbidden");
+        }
+    }
 }
 
 #[tokio::test]

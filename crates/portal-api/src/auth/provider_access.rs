@@ -104,6 +104,10 @@ async fn accept(
     match invitations::accept(&mut tx, ticket, &invitee).await? {
         Acceptance::Accepted => state.writes.commit(tx).await,
         Acceptance::AnotherAddress => Err(another_address()),
+        // Ours once, and used, withdrawn, over or without an inviter now: it opens no other door.
+        Acceptance::NotOpen if invitations::is_ours(&mut tx, ticket).await? => {
+            Ok(tx.rollback().await?)
+        }
         Acceptance::NotOpen => {
             tx.rollback().await?;
             join_by_provider(state, tenant, org, &invitee).await

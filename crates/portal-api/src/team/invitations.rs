@@ -10,7 +10,7 @@ use tenancy::{OrgId, Role};
 
 use super::body::{InvitationDraft, read_invitation};
 use super::view::{InvitationView, InvitationsView};
-use super::{check_reach, id_of_path, not_at_provider, role_of_caller};
+use super::{check_reach, id_of_path, not_at_provider, role_of_manager};
 use crate::auth::management::Invite;
 use crate::auth::{Person, TeamManage};
 use crate::error::{ApiError, ErrorCode};
@@ -75,7 +75,7 @@ async fn invite(
     role: Role,
 ) -> Result<Invitation, ApiError> {
     team::lock(tx).await?;
-    let caller = role_of_caller(tx, person).await?;
+    let caller = role_of_manager(tx, person).await?;
     check_reach(caller, role)?;
     if let Some(obstacle) = store::find_obstacle(tx, email).await? {
         return Err(refused(obstacle));
@@ -135,9 +135,10 @@ pub(crate) async fn withdraw_invitation(
     let id = id_of_path(&request, "id")?;
     let _turn = state.management.permit().await?;
     let mut tx = state.db.begin(&access.scope, &access.actor).await?;
+    team::lock(&mut tx).await?;
     let found = store::find_open_for_update(&mut tx, id).await?;
     let invitation = found.ok_or_else(ApiError::not_found)?;
-    let caller = role_of_caller(&mut tx, person).await?;
+    let caller = role_of_manager(&mut tx, person).await?;
     check_reach(caller, invitation.role)?;
     store::withdraw(&mut tx, &invitation).await?;
     state.management.withdraw_invitation(access.scope.org(), &invitation.provider_id).await?;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use employer_store::TenantTx;
 use employer_store::team::{self, Member};
-use tenancy::{Actor, Role, TenantScope, UserId};
+use tenancy::{Actor, Grant, Permission, Role, TenantScope, UserId};
 use uuid::Uuid;
 
 use crate::auth::Person;
@@ -56,6 +56,15 @@ async fn role_of_caller(tx: &mut TenantTx, person: Person) -> Result<Role, ApiEr
         ApiError::new(ErrorCode::Forbidden, "You are no member of this organization any more.")
     })?;
     Ok(role.min(person.role))
+}
+
+/// The same, where it still takes the right to manage the team.
+async fn role_of_manager(tx: &mut TenantTx, person: Person) -> Result<Role, ApiError> {
+    let role = role_of_caller(tx, person).await?;
+    if role.grant(Permission::TeamManage) != Grant::None {
+        return Ok(role);
+    }
+    Err(ApiError::new(ErrorCode::Forbidden, "You do not manage the team any more."))
 }
 
 /// Refuses to reach above oneself.

@@ -3,7 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use employer_store::team::{self, TeamOutcome};
 
-use super::{CHANGE_DEADLINE, Change, last_owner, member_of_path, role_of_caller, target};
+use super::{
+    CHANGE_DEADLINE, Change, last_owner, member_of_path, role_of_caller, role_of_manager, target,
+};
 use crate::auth::{Authorized, Principal, SessionManage, TeamManage};
 use crate::error::ApiError;
 use crate::state::PortalState;
@@ -45,7 +47,11 @@ async fn remove_in(state: web::Data<PortalState>, change: Change) -> Result<(), 
     let _turn = if decides { Some(state.management.permit().await?) } else { None };
     let mut tx = state.db.begin(&change.scope, &change.actor).await?;
     team::lock(&mut tx).await?;
-    let caller = role_of_caller(&mut tx, change.person).await?;
+    let caller = if change.person.user == change.target {
+        role_of_caller(&mut tx, change.person).await?
+    } else {
+        role_of_manager(&mut tx, change.person).await?
+    };
     let member = target(&mut tx, caller, change.target).await?;
     if team::is_last_owner(&mut tx, &member).await? {
         return Err(last_owner());

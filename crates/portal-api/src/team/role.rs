@@ -8,7 +8,7 @@ use super::body::{RoleChange, read_role_change};
 use super::view::MemberView;
 use super::{
     CHANGE_DEADLINE, Change, check_reach, last_owner, member_of_path, not_at_provider,
-    role_of_caller, target,
+    role_of_manager, target,
 };
 use crate::auth::TeamManage;
 use crate::auth::management::Place;
@@ -51,7 +51,7 @@ async fn change_in(
     let _turn = if decides { Some(state.management.permit().await?) } else { None };
     let mut tx = state.db.begin(&change.scope, &change.actor).await?;
     team::lock(&mut tx).await?;
-    let caller = role_of_caller(&mut tx, change.person).await?;
+    let caller = role_of_manager(&mut tx, change.person).await?;
     check_reach(caller, role)?;
     let member = target(&mut tx, caller, change.target).await?;
     if change.person.user == change.target {

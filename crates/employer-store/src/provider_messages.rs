@@ -16,6 +16,8 @@ pub enum MessageKind {
     LogoutToken,
     /// An event, by its `id`.
     Event,
+    /// The end of one of its sessions, by [`ended_session`].
+    EndedSession,
 }
 
 impl MessageKind {
@@ -23,8 +25,19 @@ impl MessageKind {
         match self {
             Self::LogoutToken => "logout_token",
             Self::Event => "event",
+            Self::EndedSession => "ended_session",
         }
     }
+}
+
+/// How long the end of a session is remembered: longer than any sign-in takes that stands on it.
+pub const ENDED_SESSION_LIFETIME: Duration = Duration::from_hours(1);
+
+/// The id under which the end of a session is remembered. It is noted before the sessions that
+/// stand on it are looked for, and asked for after one has been stored, so that a sign-in under way
+/// is met by one of the two.
+pub fn ended_session(issuer: &str, idp_sid: &str) -> String {
+    format!("{issuer}\n{idp_sid}")
 }
 
 /// Whether a message was dealt with before.

@@ -1,6 +1,7 @@
 //! The ledger of sessions over Postgres.
 
 use async_trait::async_trait;
+use employer_store::provider_messages::{self, MessageKind};
 use employer_store::sessions::{
     self, FoundSession, RevocationReason, SessionRow, create_session, find_session, revoke_this,
     touch_session,
@@ -51,6 +52,11 @@ impl SessionLedger for StoredLedger {
         })?;
         // A new session is in nobody's copies.
         let _no_events = tx.commit().await.map_err(away)?;
+        if self.has_ended_there(new).await? {
+            self.end(sid, EndReason::SignedOut).await?;
+            let text = "the identity provider ended its session while the person signed in";
+            return Err(LedgerUnavailable(text.into()));
+        }
         Ok(at)
     }
 
@@ -75,6 +81,17 @@ impl SessionLedger for StoredLedger {
         };
         revoke_this(&mut tx, row.user, sid.as_bytes(), reason).await.map_err(away)?;
         self.writes.commit(tx).await.map_err(|error| LedgerUnavailable(error.into()))
+    }
+}
+
+impl StoredLedger {
+    /// Whether the identity provider has said meanwhile that the session is over on which this one
+    /// stands. It may have said so before there was a row to be ended.
+    async fn has_ended_there(&self, new: &NewSession) -> Result<bool, LedgerUnavailable> {
+        let Some(idp_sid) = &new.idp_sid else { return Ok(false) };
+        let id = provider_messages::ended_session(&new.issuer, idp_sid);
+        let kind = MessageKind::EndedSession;
+        provider_messages::is_known(&self.db, kind, &id).await.map_err(away)
     }
 }
 

@@ -87,6 +87,7 @@ pub struct NewSession {
 
 impl NewSession {
     /// The session that comes of it.
+    #[cfg(test)]
     pub(crate) fn record(
         &self,
         sid: Sid,

@@ -168,7 +168,11 @@ impl PortalSessionStore {
         left.min(self.settings().idle)
     }
 
-    /// Begins a session under a key that nobody has used: the row first, then the copy.
+    /// Begins a session under a key that nobody has used.
+    ///
+    /// Only the row: a copy is made by the first request that looks the session up. Whoever ends
+    /// all of a person's sessions while this one begins ends its row by the epoch, but does not see
+    /// it yet and cannot take back a copy of it.
     async fn create(&self, new: &NewSession) -> Result<SessionKey, StoreUnavailable> {
         let session_key = generate_session_key();
         let sid = Sid::of_cookie(session_key.as_ref());
@@ -180,13 +184,7 @@ impl PortalSessionStore {
             ),
             _ => None,
         };
-        let access_expires_at = tokens.as_ref().map(|tokens| tokens.access_expires_at);
-        let (asked, mark) = (Instant::now(), self.copies.mark());
-        let at = self.ledger.create(sid, new, tokens).await?;
-        self.copies.settle(mark, at);
-        let record = new.record(sid, at, access_expires_at);
-        let copy = SessionCopy { touched_at: at, record };
-        self.copies.keep_session(&copy, at, self.ttl(&copy, at), asked).await;
+        self.ledger.create(sid, new, tokens).await?;
         Ok(session_key)
     }
 

@@ -7,7 +7,7 @@ use tenancy::Role;
 
 use crate::support::status;
 
-fn key(id: &str, byte: u8) -> String {
+pub(crate) fn key(id: &str, byte: u8) -> String {
     format!("{id}:{}", base64::engine::general_purpose::STANDARD.encode([byte; 64]))
 }
 

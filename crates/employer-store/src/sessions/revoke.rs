@@ -135,18 +135,20 @@ pub async fn revoke_this(
     Ok(tell_of_some(tx, user, reason, &ended).await? > 0)
 }
 
-/// Ends all of a person's sessions in the tenant but that of this cookie. Answers how many ended.
+/// Ends all of a person's sessions in the tenant but that of this cookie. Answers how many ended;
+/// none where that one itself has ended already, which must not bring it back.
 pub async fn revoke_others(
     tx: &mut TenantTx,
     user: UserId,
     kept: &SidHash,
     reason: RevocationReason,
-) -> Result<u64, StoreError> {
+) -> Result<Option<u64>, StoreError> {
     let epoch = next_epoch(tx, user).await?;
     let tenant = tx.tenant();
-    sqlx::query!(
+    let lifted = sqlx::query!(
         "UPDATE sessions SET epoch = $4
-         WHERE tenant_id = $1 AND user_id = $2 AND sid_hash = $3 AND revoked_at IS NULL",
+         WHERE tenant_id = $1 AND user_id = $2 AND sid_hash = $3 AND revoked_at IS NULL
+           AND epoch + 1 = $4",
         tenant,
         user.as_uuid(),
         kept.as_slice(),
@@ -154,6 +156,9 @@ pub async fn revoke_others(
     )
     .execute(tx.connection())
     .await?;
+    if lifted.rows_affected() == 0 {
+        return Ok(None);
+    }
     let ended = sqlx::query_scalar!(
         "UPDATE sessions SET revoked_at = clock_timestamp(), revoked_for = $4
          WHERE tenant_id = $1 AND user_id = $2 AND sid_hash <> $3 AND revoked_at IS NULL
@@ -165,7 +170,7 @@ pub async fn revoke_others(
     )
     .fetch_all(tx.connection())
     .await?;
-    tell_of_some(tx, user, reason, &ended).await
+    tell_of_some(tx, user, reason, &ended).await.map(Some)
 }
 
 /// Ends a person's sessions in the tenant that stand on this session of the identity provider.

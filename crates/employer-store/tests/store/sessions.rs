@@ -138,11 +138,30 @@ async fn all_others_end_and_the_one_that_asks_stays() {
     let mut tx = scene.store.begin(&scene.tenant).await;
     let reason = RevocationReason::OthersEnded;
     let ended = sessions::revoke_others(&mut tx, kept.user, &kept.sid_hash, reason).await.unwrap();
-    assert_eq!(ended, 2);
+    assert_eq!(ended, Some(2));
     let _events = tx.commit().await.unwrap();
     assert!(scene.is_live(&kept).await);
     assert!(!scene.is_live(&other).await && !scene.is_live(&another).await);
     assert!(scene.is_live(&scene.begins().await).await, "signing in again works");
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_cannot_end_others_and_stay() {
+    let scene = Scene::opens().await;
+    let overtaken = new_session(&scene.member);
+    let mut signing_in = scene.store.begin(&scene.tenant).await;
+    sessions::create_session(&mut signing_in, &overtaken).await.unwrap();
+    let mut ending = scene.store.begin(&scene.tenant).await;
+    let everywhere = RevocationReason::EverywhereEnded;
+    sessions::revoke_all_of(&mut ending, overtaken.user, everywhere).await.unwrap();
+    let _events = ending.commit().await.unwrap();
+    let _events = signing_in.commit().await.unwrap();
+    let live = scene.begins().await;
+    let mut tx = scene.store.begin(&scene.tenant).await;
+    let (user, sid, reason) = (overtaken.user, &overtaken.sid_hash, RevocationReason::OthersEnded);
+    assert_eq!(sessions::revoke_others(&mut tx, user, sid, reason).await.unwrap(), None);
+    tx.rollback().await.unwrap();
+    assert!(scene.is_live(&live).await && !scene.is_live(&overtaken).await);
 }
 
 #[tokio::test]

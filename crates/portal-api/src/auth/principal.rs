@@ -183,6 +183,6 @@ async fn portal_session(request: &HttpRequest) -> PortalSession {
 }
 
 /// Nobody is signed in.
-pub(super) fn unauthenticated() -> ApiError {
+pub(in crate::auth) fn unauthenticated() -> ApiError {
     ApiError::new(ErrorCode::Unauthenticated, "Sign in at /auth/login.")
 }

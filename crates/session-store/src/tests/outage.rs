@@ -53,6 +53,7 @@ async fn a_copy_that_comes_back_is_not_believed_and_one_confirmed_since_is() {
     let bench = Bench::new();
     let (ended, lives) = (bench.save().await, bench.save().await);
     let redis_key = sid(&ended).redis_key();
+    assert!(bench.load(&ended).await.is_some());
     let before = bench.redis.get(&redis_key).await.unwrap().unwrap();
     bench.lease_ends().await;
     bench.store.delete(&ended).await.unwrap();
@@ -82,6 +83,7 @@ async fn an_empty_redis_signs_nobody_out() {
 async fn without_the_ledger_confirmed_copies_carry_on() {
     let bench = Bench::new();
     let key = bench.save().await;
+    assert!(bench.load(&key).await.is_some());
     bench.ledger.goes_away(true);
     bench.pass(IDLE / 2).await;
     assert!(bench.load(&key).await.is_some(), "though a sign of life is due");

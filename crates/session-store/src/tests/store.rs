@@ -24,6 +24,8 @@ async fn a_session_comes_back_as_it_was_saved() {
 async fn redis_learns_neither_cookies_nor_subjects_as_keys() {
     let bench = Bench::new();
     let key = bench.save().await;
+    assert_eq!(bench.keys().await.len(), 0, "a copy comes of a look-up, never of a sign-in");
+    assert!(bench.load(&key).await.is_some());
     let keys = bench.keys().await;
     let [redis_key] = keys.as_slice() else { panic!("one session, one key: {keys:?}") };
     let digest = redis_key.strip_prefix("sid:").unwrap();
@@ -148,6 +150,7 @@ async fn a_busy_session_ends_at_its_absolute_end() {
 async fn a_busy_session_asks_the_ledger_every_few_minutes() {
     let bench = Bench::new();
     let key = bench.save().await;
+    assert!(bench.load(&key).await.is_some());
     let before = bench.ledger.questions();
     for _ in 0..60 {
         bench.pass(MINUTE).await;

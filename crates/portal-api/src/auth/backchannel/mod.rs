@@ -6,7 +6,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
-use employer_store::provider_messages::{self, MessageKind};
+use employer_store::provider_messages::{self, ENDED_SESSION_LIFETIME, MessageKind, ended_session};
 use employer_store::sessions::{self, RevocationReason};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
@@ -89,6 +89,11 @@ async fn end(state: &PortalState, token: &str) -> Result<HttpResponse, ApiError>
 async fn revoke(state: &PortalState, logout: &Logout) -> Result<(), ApiError> {
     let reason = RevocationReason::BackChannelLogout;
     let issuer = state.identity_provider.issuer();
+    if let Some(sid) = &logout.idp_sid {
+        let (kind, id) = (MessageKind::EndedSession, ended_session(issuer, sid));
+        let (now, lifetime) = (state.clock.now(), ENDED_SESSION_LIFETIME);
+        provider_messages::remember(&state.db, kind, &id, now, lifetime).await?;
+    }
     let signed_in = match (&logout.idp_sid, &logout.subject) {
         (Some(sid), _) => sessions::find_by_idp_sid(&state.db, issuer, sid).await?,
         (None, Some(subject)) => sessions::find_by_subject(&state.db, subject).await?,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::authorized::{Needs, SessionManage, SessionRead};
-use super::super::principal::{Principal, SignedIn};
+use super::super::principal::{Principal, SignedIn, unauthenticated};
 use crate::error::{ApiError, Faults, Problem};
 use crate::extract::{Pairs, refused_parameters};
 use crate::state::PortalState;
@@ -141,7 +141,8 @@ pub(crate) async fn end_devices(
     let mut tx = state.db.begin(&caller.scope, &caller.actor).await?;
     if only_others {
         let (kept, reason) = (session.sid.as_bytes(), RevocationReason::OthersEnded);
-        sessions::revoke_others(&mut tx, session.user, kept, reason).await?;
+        let ended = sessions::revoke_others(&mut tx, session.user, kept, reason).await?;
+        ended.ok_or_else(unauthenticated)?;
     } else {
         let reason = RevocationReason::EverywhereEnded;
         sessions::revoke_all_of(&mut tx, session.user, reason).await?;

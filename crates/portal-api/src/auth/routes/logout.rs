@@ -1,6 +1,6 @@
 //! `POST /auth/logout`: the end of a session.
 
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use session_store::PortalSession;
@@ -61,10 +61,16 @@ pub(crate) async fn logout(
     }
     session.sign_out();
     let logout_url = state.identity_provider.logout_url(record.idp_sid.as_deref());
-    if wants_html(&request) {
-        return Ok(redirect(logout_url.as_str()));
-    }
-    Ok(HttpResponse::Ok().json(LogoutAnswer { logout_url: logout_url.into() }))
+    let mut response = if wants_html(&request) {
+        redirect(logout_url.as_str())
+    } else {
+        HttpResponse::Ok().json(LogoutAnswer { logout_url: logout_url.into() })
+    };
+    // Not "cookies": that would take those of the identity provider's pages with it where both
+    // share a domain, before it is asked to sign out.
+    let forgets = HeaderValue::from_static("\"cache\", \"storage\"");
+    response.headers_mut().insert(HeaderName::from_static("clear-site-data"), forgets);
+    Ok(response)
 }
 
 /// The token of a form; empty, which is no token, where there is no form or it does not arrive.

@@ -185,7 +185,7 @@ pub async fn list(tx: &mut TenantTx) -> Result<Vec<ApiKey>, StoreError> {
                   k.created_at, k.expires_at, k.last_used_at, k.revoked_at
            FROM api_keys k LEFT JOIN users u ON u.id = k.created_by
            WHERE k.tenant_id = $1
-           ORDER BY k.created_at DESC, k.id DESC
+           ORDER BY (k.revoked_at IS NULL AND k.expires_at > now()) DESC, k.created_at DESC, k.id DESC
            LIMIT $2"#,
         tenant,
         MAX_LISTED,

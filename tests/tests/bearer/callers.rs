@@ -69,7 +69,7 @@ async fn permissions_that_the_provider_adds_bound_the_scopes() {
     assert_eq!(post("jobs:read jobs:write", &["jobs:read", "jobs:write"]).await, 201);
     assert_eq!(post("jobs:read jobs:write", &["jobs:read"]).await, 403);
     assert_eq!(post("jobs:read", &["jobs:read", "jobs:write"]).await, 403);
-    assert_eq!(post("openid profile", &["jobs:write"]).await, 201);
+    assert_eq!(post("openid profile", &["jobs:write"]).await, 403, "nobody asked for it");
 }
 
 #[tokio::test]

@@ -220,7 +220,7 @@ async fn an_operator_looks_as_a_member_and_every_request_is_told() {
 
 #[tokio::test]
 async fn a_visit_ends_by_itself_and_with_the_membership() {
-    let Scene { world, operator, portal: _portal, platform: _ } =
+    let Scene { world, operator, portal, platform: _ } =
         scene(Redis::Memory, &[("PORTAL__OPERATOR__IMPERSONATION_MAY_WRITE", "true")]).await;
     let tenant = world.tenant().await;
     let _ = visits(&operator, &tenant, Role::Recruiter).await.expect(201);
@@ -233,6 +233,13 @@ async fn a_visit_ends_by_itself_and_with_the_membership() {
     operator.get("/api/jobs").await.expect_problem(403, "forbidden");
     let session = operator.get("/api/session").await.expect(200).json();
     assert_eq!(session["impersonation"], Value::Null);
+    let _ = visits(&operator, &tenant, Role::Recruiter).await.expect(201);
+    let _ = operator.get("/api/jobs").await.expect(200);
+    let owner = tenant.signs_in(&portal, Role::Owner).await;
+    let member = format!("/api/team/{}", tenant.user(Role::Recruiter).await);
+    assert_eq!(owner.send(owner.request(Method::DELETE, &member)).await.status, 204);
+    operator.get("/api/jobs").await.expect_problem(403, "forbidden");
+    visits(&operator, &tenant, Role::Recruiter).await.expect_problem(404, "not_found");
 }
 
 #[tokio::test]

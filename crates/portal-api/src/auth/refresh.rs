@@ -27,6 +27,10 @@ use crate::writes::Writes;
 /// Most sessions that a process remembers to have looked after a moment ago.
 const MOST: usize = 10_000;
 
+/// How long it is tried to write down what a refresh has brought, and the first pause in between.
+const WRITING: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long a process leaves a session alone after somebody else took care of it: until then its
 /// own copy of the session says the same as before.
 const AFTERWARDS: Duration = Duration::from_secs(5);
@@ -199,7 +203,7 @@ impl Work {
         let settings = self.inner().settings;
         let due = self.inner().clock.now() + settings.early;
         // Time for two requests, and for writing down what they bring.
-        let longest = 2 * settings.timeout + Duration::from_secs(10);
+        let longest = 2 * settings.timeout + WRITING;
         let mut tx = self.inner().db.begin(&self.scope, &self.actor).await?;
         let locked = lock_tokens(&mut tx, self.sid(), due, longest).await?;
         let _no_events = tx.commit().await?;
@@ -227,7 +231,24 @@ impl Work {
         Ok(Some(SealedTokens { sealed, access_expires_at }))
     }
 
+    /// Stores what was brought, while the lock lasts: the identity provider takes the old token no
+    /// more, so what is lost here ends the session at its next refresh.
     async fn store(&self, locked: &LockedTokens, tokens: &SealedTokens) -> Result<(), Failure> {
+        let give_up = Instant::now() + WRITING;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.try_store(locked, tokens).await {
+                Err(error) if Instant::now() + pause < give_up => {
+                    tracing::debug!(%error, "new tokens are not stored yet");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_store(&self, locked: &LockedTokens, tokens: &SealedTokens) -> Result<(), Failure> {
         let mut tx = self.inner().db.begin(&self.scope, &self.actor).await?;
         let outcome = store_tokens(&mut tx, self.sid(), locked.lock, tokens).await?;
         let _no_events = tx.commit().await?;

@@ -59,6 +59,13 @@ impl ManagementClient {
         };
         // Nobody promises that a stranger has no empty list, so that one is looked into.
         if roles.is_empty() && !self.is_member(org, subject).await? {
+            // Everything is "not found" at an address that is not the Management API's any more, and
+            // what follows from a stranger ends a membership.
+            let organization = ["organizations", org.as_str()];
+            let found: Option<Organization> = self.find(&Call::get(&organization)).await?;
+            if found.is_none_or(|found| found.id != org.as_str()) {
+                return Err(ManagementError::Unusable("it does not know the organization"));
+            }
             return Ok(Place::Stranger);
         }
         Ok(Place::of_names(roles.iter().map(|role| role.name.as_str())))

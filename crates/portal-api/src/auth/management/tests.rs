@@ -125,6 +125,7 @@ fn org() -> OrgId {
 
 const EFFECTIVE: &str = "GET /api/v2/organizations/org%5Fa/members/auth0%7Cada/effective%2Droles";
 const ROLES: &str = "GET /api/v2/organizations/org%5Fa/members/auth0%7Cada/roles";
+const ORGANIZATION: &str = "GET /api/v2/organizations/org%5Fa";
 const OF_ADA: &str = "GET /api/v2/users/auth0%7Cada/organizations";
 
 fn role(name: &str) -> Value {
@@ -153,6 +154,7 @@ async fn an_empty_list_may_be_a_strangers() {
     api.answers(EFFECTIVE, &[(200, json!({ "roles": [] }))]);
     api.answers(OF_ADA, &[(200, json!([{ "id": "org_b" }, { "id": "org_a" }]))]);
     assert_eq!(api.client.find_place(&org(), ADA).await.unwrap(), Place::Member(Role::Viewer));
+    api.answers(ORGANIZATION, &[(200, json!({ "id": "org_a", "name": "a" }))]);
     api.answers(OF_ADA, &[(200, json!([{ "id": "org_b" }]))]);
     assert_eq!(api.client.find_place(&org(), ADA).await.unwrap(), Place::Stranger);
     api.answers(OF_ADA, &[(404, json!({}))]);
@@ -160,6 +162,16 @@ async fn an_empty_list_may_be_a_strangers() {
     api.answers(OF_ADA, &[(500, json!({}))]);
     let unknown = api.client.find_place(&org(), ADA).await;
     assert!(matches!(unknown, Err(ManagementError::Unavailable(_))), "not a stranger");
+}
+
+#[actix_web::test]
+async fn an_address_where_nothing_is_found_makes_nobody_a_stranger() {
+    let api = Api::start();
+    for path in [EFFECTIVE, ROLES, OF_ADA, ORGANIZATION] {
+        api.answers(path, &[(404, json!({}))]);
+    }
+    let unknown = api.client.find_place(&org(), ADA).await;
+    assert!(matches!(unknown, Err(ManagementError::Unusable(_))), "{unknown:?}");
 }
 
 #[actix_web::test]

@@ -102,10 +102,11 @@ pub(super) fn verify(
         return Err(TokenError::AuthorizedParty);
     }
     let organization = claims.org_id.as_deref().unwrap_or_default();
+    let holder = claims.holder()?;
     Ok(AccessToken {
-        holder: claims.holder()?,
         organization: organization.parse().map_err(|_| TokenError::Organization)?,
-        permissions: claims.permissions(),
+        permissions: claims.permissions(&holder),
+        holder,
         expires_at: OffsetDateTime::from_unix_timestamp(claims.exp)
             .map_err(|_| TokenError::Lifetime)?,
     })
@@ -136,15 +137,17 @@ impl Claims {
     }
 
     /// What the token is good for: the scopes that were asked for and given. The permissions of
-    /// its holder, where the identity provider adds them, bound the scopes, and stand for them
-    /// where an application asked for none of ours.
-    fn permissions(&self) -> PermissionSet {
+    /// its holder, where the identity provider adds them, bound the scopes. They stand for them
+    /// only where a machine asked for none of ours: a person has agreed to what an application asked
+    /// for, and to no more.
+    fn permissions(&self, holder: &Holder) -> PermissionSet {
         let scopes = self.scope.as_deref().unwrap_or_default().split(' ');
         let scopes = PermissionSet::of_scopes(scopes);
         match &self.permissions {
             Some(held) => {
                 let held = PermissionSet::of_scopes(held.iter().map(String::as_str));
-                if scopes == PermissionSet::NONE { held } else { scopes.and(held) }
+                let is_granted = matches!(holder, Holder::Machine(_));
+                if is_granted && scopes == PermissionSet::NONE { held } else { scopes.and(held) }
             }
             None => scopes,
         }

@@ -193,7 +193,17 @@ fn a_token_is_good_for_its_scopes_within_the_permissions() {
     assert_eq!(permissions(Some("jobs:read"), None), [JobsRead]);
     assert_eq!(permissions(Some("jobs:read"), Some(both.clone())), [JobsRead]);
     assert_eq!(permissions(Some("jobs:read"), Some(json!([]))), []);
-    assert_eq!(permissions(Some("openid profile"), Some(json!(["jobs:read"]))), [JobsRead]);
-    assert_eq!(permissions(None, Some(both)), [JobsRead, JobsWrite, JobsEdit]);
+    // They consented to what was asked for, and it was none of this.
+    assert_eq!(permissions(Some("openid profile"), Some(json!(["jobs:read"]))), []);
+    assert_eq!(permissions(None, Some(both.clone())), []);
+    let machine = [
+        ("sub", Some(json!("app@clients"))),
+        ("azp", Some(json!("app"))),
+        ("client_id", None),
+        ("scope", None),
+        ("permissions", Some(both)),
+    ];
+    let token = verify_claims("JWT", &with("JWT", &machine)).unwrap();
+    assert_eq!(token.permissions.iter().collect::<Vec<_>>(), [JobsRead, JobsWrite, JobsEdit]);
     assert_eq!(PermissionSet::of_scope(""), PermissionSet::NONE);
 }

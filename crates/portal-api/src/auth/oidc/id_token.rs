@@ -113,7 +113,7 @@ impl Claims {
             organization,
             name: self.name.and_then(|text| printable(&text)),
             email: self.email.filter(|email| email.len() <= MAX_EMAIL_BYTES),
-            is_email_unverified: self.email_verified == Some(false),
+            is_email_unverified: self.email_verified != Some(true),
             roles: None,
             idp_sid: self.sid.filter(|sid| (1..=MAX_SID_BYTES).contains(&sid.len())),
             session_expiry: self

@@ -45,6 +45,7 @@ fn claims() -> Value {
         "org_id": "org_9f2cA1",
         "name": "Ada Example",
         "email": "ada@example.com",
+        "email_verified": true,
     })
 }
 
@@ -97,6 +98,10 @@ fn a_token_that_breaks_no_rule_is_accepted() {
         session_expiry: None,
     };
     assert!(identity == expected, "{identity:?}");
+    for unverified in [None, Some(json!(false))] {
+        let identity = verify_claims(&with("email_verified", unverified)).unwrap();
+        assert!(identity.is_email_unverified, "nobody says that it is theirs");
+    }
 }
 
 #[test]

@@ -18,6 +18,9 @@ const MAX_BYTES: usize = 64 * 1024;
 /// Longest tokens that are kept, in bytes.
 const MAX_KEPT_BYTES: usize = 32 * 1024;
 
+/// How long an access token lasts whose answer does not say so; the standard leaves it open.
+const USUAL_LIFETIME: Duration = Duration::from_mins(5);
+
 /// Longest time for which an access token is believed to be good: the most that Auth0 gives.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 30);
 
@@ -69,7 +72,9 @@ impl Answer {
     ) -> Option<Tokens> {
         let refresh = self.refresh_token.take().or_else(|| old_refresh.map(str::to_owned))?;
         let access = self.access_token.take()?;
-        let lifetime = Duration::from_secs(self.expires_in?).min(LONGEST_LIFETIME);
+        // What was rotated must not be thrown away because nobody says how long it lasts.
+        let lifetime = self.expires_in.map_or(USUAL_LIFETIME, Duration::from_secs);
+        let lifetime = lifetime.min(LONGEST_LIFETIME);
         let is_storable = !access.is_empty() && access.len() + refresh.len() <= MAX_KEPT_BYTES;
         is_storable.then(|| Tokens { access, refresh, access_expires_at: asked_at + lifetime })
     }
@@ -132,7 +137,7 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Answer, OidcError> {
 fn refusal(status: StatusCode, body: &[u8]) -> OidcError {
     let is_passing = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
     match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) if refusal.error == "invalid_grant" => OidcError::CodeRefused,
+        Ok(refusal) if refusal.error == "invalid_grant" && !is_passing => OidcError::CodeRefused,
         Ok(refusal) if status.is_client_error() && !is_passing => {
             let is_plain = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
             let error = refusal.error.chars().filter(is_plain).take(MAX_ERROR_CHARS).collect();
@@ -162,6 +167,8 @@ mod tests {
         for (status, body) in [
             (429, r#"{"error":"too_many_requests"}"#),
             (500, r#"{"error":"server_error"}"#),
+            (500, invalid_grant),
+            (429, invalid_grant),
             (502, "<html>"),
             (302, ""),
             (400, "not json"),

@@ -136,12 +136,11 @@ impl Incoming for Upload {
         self.waiting.extend_from_slice(&chunk);
         while self.waiting.len() > PART_BYTES {
             let part = self.waiting.split_to(PART_BYTES).freeze();
-            let parts = match &mut self.parts {
-                Some(parts) => parts,
-                None => {
-                    let begun = self.store.put_multipart(&self.path).await.map_err(failed)?;
-                    self.parts.insert(begun)
-                }
+            let parts = if let Some(parts) = &mut self.parts {
+                parts
+            } else {
+                let begun = self.store.put_multipart(&self.path).await.map_err(failed)?;
+                self.parts.insert(begun)
             };
             parts.put_part(PutPayload::from_bytes(part)).await.map_err(failed)?;
         }

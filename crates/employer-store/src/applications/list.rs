@@ -105,9 +105,10 @@ struct Predicate {
 impl Predicate {
     fn new(tenant: Uuid, view: JobView, filter: &ApplicationFilter) -> Self {
         let (stage, stages) =
-            one_or_many(filter.stages.iter().copied().map(StageKind::as_str).collect());
-        let (status, statuses) =
-            one_or_many(filter.statuses.iter().copied().map(ApplicationStatus::as_str).collect());
+            one_or_many(&filter.stages.iter().copied().map(StageKind::as_str).collect::<Vec<_>>());
+        let (status, statuses) = one_or_many(
+            &filter.statuses.iter().copied().map(ApplicationStatus::as_str).collect::<Vec<_>>(),
+        );
         Self {
             tenant,
             assigned: match view {
@@ -125,8 +126,8 @@ impl Predicate {
     }
 }
 
-fn one_or_many(words: Vec<&'static str>) -> (Option<&'static str>, Option<Vec<String>>) {
-    match words.as_slice() {
+fn one_or_many(words: &[&'static str]) -> (Option<&'static str>, Option<Vec<String>>) {
+    match words {
         [] => (None, None),
         [one] => (Some(*one), None),
         many => (None, Some(many.iter().map(|word| (*word).to_owned()).collect())),

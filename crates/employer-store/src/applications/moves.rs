@@ -77,7 +77,7 @@ impl Step {
         }
     }
 
-    const fn audit_action(&self) -> &'static str {
+    const fn audit_action(self) -> &'static str {
         match self {
             Self::Move { .. } => "application_moved",
             Self::Reject { .. } => "application_rejected",
@@ -87,12 +87,10 @@ impl Step {
         }
     }
 
-    fn leads_on_from(&self, status: ApplicationStatus, stage: StageKind) -> bool {
+    fn leads_on_from(self, status: ApplicationStatus, stage: StageKind) -> bool {
         match self {
             Self::Unreject => status == ApplicationStatus::Rejected,
-            Self::Move { to } => {
-                status == ApplicationStatus::Active && to.is_open() && *to != stage
-            }
+            Self::Move { to } => status == ApplicationStatus::Active && to.is_open() && to != stage,
             Self::Reject { .. } | Self::Hire | Self::Withdraw => {
                 status == ApplicationStatus::Active
             }

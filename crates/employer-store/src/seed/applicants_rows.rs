@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::applicants::Applicants;
 use super::report::SeedError;
 use super::{rows, writer};
+use crate::applications::StageKind;
 
 /// Stores all who apply to a tenant whose jobs are stored; answers how many applications.
 pub(super) async fn insert(
@@ -113,8 +114,8 @@ async fn insert_moves(
     .bind(steps.iter().map(|(one, ..)| one.id).collect::<Vec<_>>())
     .bind(steps.iter().map(|(one, ..)| one.job).collect::<Vec<_>>())
     .bind(steps.iter().map(|(.., step)| step.action.as_str()).collect::<Vec<_>>())
-    .bind(steps.iter().map(|(.., step)| step.from.map(|kind| kind.as_str())).collect::<Vec<_>>())
-    .bind(steps.iter().map(|(.., step)| step.to.map(|kind| kind.as_str())).collect::<Vec<_>>())
+    .bind(steps.iter().map(|(.., step)| step.from.map(StageKind::as_str)).collect::<Vec<_>>())
+    .bind(steps.iter().map(|(.., step)| step.to.map(StageKind::as_str)).collect::<Vec<_>>())
     .bind(steps.iter().map(|(.., step)| actor(step.by)).collect::<Vec<_>>())
     .bind(steps.iter().map(|(.., step)| step.at).collect::<Vec<_>>())
     .execute(connection)

@@ -1,5 +1,6 @@
 //! Applications in lists and on their way through the pipeline.
 
+use employer_store::applications::StageKind::{Applied, Hired, Interview, Rejected};
 use employer_store::applications::{
     self, Application, ApplicationFilter, ApplicationQuery, ApplicationSort, ApplicationStatus,
     MoveAction, MoveOutcome, RejectReason, StageKind, Step,
@@ -91,7 +92,6 @@ async fn an_application_goes_through_its_pipeline_and_remembers_it() {
     let hired = stepped(hiring.step(id, Step::Hire).await);
     assert_eq!(hired.summary.status, ApplicationStatus::Hired);
     assert_eq!(hired.summary.version, 5);
-    use StageKind::{Applied, Hired, Interview, Rejected};
     let steps: Vec<_> =
         hired.history.iter().map(|step| (step.action, step.from, step.to)).collect();
     assert_eq!(

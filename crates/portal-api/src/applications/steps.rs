@@ -131,13 +131,13 @@ async fn step<P: Needs>(
         let version = found.ok_or_else(ApiError::not_found)?.summary.version;
         if_match.check(version)?;
         let step = step_of(&body.object)?;
-        changed(&done(take_step(tx, view, id, Some(version), &step).await?, &step)?)
+        changed(&done(take_step(tx, view, id, Some(version), &step).await?, step)?)
     })
     .await
 }
 
 /// What a step came to, or why it was refused.
-fn done(outcome: MoveOutcome, step: &Step) -> Result<Application, ApiError> {
+fn done(outcome: MoveOutcome, step: Step) -> Result<Application, ApiError> {
     match outcome {
         MoveOutcome::Done(application) => Ok(*application),
         MoveOutcome::NotFound => Err(ApiError::not_found()),

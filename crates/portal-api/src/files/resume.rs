@@ -125,14 +125,12 @@ impl<'a> ResumeReader<'a> {
             return Err(ResumeError::TooLarge);
         }
         self.hash.update(&chunk);
-        match &mut self.upload {
-            Some((_, upload)) => upload.write(chunk).await?,
-            None => {
-                self.head.extend_from_slice(&chunk);
-                if self.head.len() >= HEAD_BYTES {
-                    self.begin().await?;
-                }
-            }
+        if let Some((_, upload)) = &mut self.upload {
+            return Ok(upload.write(chunk).await?);
+        }
+        self.head.extend_from_slice(&chunk);
+        if self.head.len() >= HEAD_BYTES {
+            self.begin().await?;
         }
         Ok(())
     }
@@ -200,7 +198,7 @@ mod tests {
         let zip = |name: &[u8]| {
             let mut head = ZIP.to_vec();
             head.resize(ZIP_NAME_LENGTH_AT, 0);
-            head.extend((name.len() as u16).to_le_bytes());
+            head.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
             head.extend([0, 0]);
             head.extend(name);
             head

@@ -61,7 +61,6 @@ pub(crate) struct Portal {
 }
 
 /// Makes everything and starts what runs beside the server on `tasks`.
-#[expect(clippy::too_many_lines, reason = "one line a part: it is read as a list")]
 pub(crate) async fn build(
     settings: &Settings,
     stop: &CancellationToken,

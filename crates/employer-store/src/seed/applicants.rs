@@ -175,7 +175,7 @@ fn moves(
         }
         // Of a thousand: to the next stage, turned down, withdrawn; the others stay.
         let (next, onward, down, back) = match stage {
-            Applied => (Screen, 260, 560, 30),
+            Applied => (Screen, 110, 700, 30),
             Screen => (Interview, 330, 480, 50),
             Interview => (Offer, 230, 560, 60),
             Offer => (Hired, 800, 60, 110),

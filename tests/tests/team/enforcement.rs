@@ -133,21 +133,20 @@ async fn an_event_that_could_not_be_acted_on_is_sent_again() {
     let tenant = world.tenant().await;
     let portal = Portal::spawn_with(&world.databases, Redis::Memory, &FOLLOWS).await;
     let console = Console::of(tenant.provider()).await;
-    console.tells(&portal, &tenant.org).await;
     let viewer = tenant.signs_in(&portal, Role::Viewer).await;
-    let subject = tenant.subject(Role::Viewer);
-    // The first look at the roles fails; the second delivery comes a second later.
-    console.assigns(&tenant.org, &tenant.subject(Role::Owner), "viewer").await;
-    let admin = "admin";
-    console.fails(&subject, json!({ "management_status": 500 })).await;
-    let change = async {
-        // Faults are about calls that name the person, this change among them.
-        console.is_mended(&subject).await;
-        console.assigns(&tenant.org, &subject, admin).await;
-        console.fails(&subject, json!({ "management_status": 500, "once": true })).await;
+    let (org, subject) = (tenant.org.as_str(), tenant.subject(Role::Viewer));
+    let tells = async || {
+        let (kind, id) =
+            ("organization.member.role.assigned", format!("evt_again_{}", tenant.slug));
+        console.makes_up(&portal, kind, org, &subject, &id, "2026-11-22T10:00:05Z").await
     };
-    change.await;
-    is_soon(&viewer, admin, std::time::Duration::from_secs(8)).await;
+    console.assigns(org, &subject, "admin").await;
+    console.fails(&subject, json!({ "management_status": 500 })).await;
+    assert_eq!(tells().await, 503, "the roles cannot be looked at");
+    assert_eq!(viewer.get("/api/session").await.expect(200).json()["role"], "viewer");
+    console.is_mended(&subject).await;
+    assert_eq!(tells().await, 204, "it was not taken for done");
+    is_soon(&viewer, "admin", SOON).await;
 }
 
 #[tokio::test]

@@ -112,14 +112,8 @@ async fn one_that_stops_reading_moves_neither_the_others_nor_the_memory() {
     println!("p99 {before} ms before, {after} ms after; {grown} KiB more");
     assert!(after <= 2 * before + 100, "p99 {before} ms, then {after} ms");
     assert!(grown <= 8 * 1_024, "{grown} KiB");
-    let slow = "portal_streams_closed_total{why=\"slow\"} 1";
-    // Fifteen seconds after the kernel took no more of it, which a fast flood does not last.
-    eventually("it is ended", Duration::from_secs(30), async || {
-        let page = portal.browser().get("/metrics").await.expect(200).text;
-        page.lines().any(|line| line == slow).then_some(())
-    })
-    .await;
-    // It never read its last word, so the kernel cuts the connection.
+    // Ended by its full queue, or by the kernel fifteen seconds after it took no more, whichever comes
+    // first. Its last word is never read.
     eventually("its connection is cut", Duration::from_secs(40), async || {
         let open = portal.figure("portal_streams_open").await;
         (open < streams.len() as f64 + 0.5).then_some(())

@@ -187,6 +187,19 @@ impl EventStream {
         panic!("no {name} within {within:?}; ended: {}", self.has_ended);
     }
 
+    /// The event that says that `count` notifications are unread: the greeting, where they were
+    /// there before the stream was, else the state of the feed. Panics where none comes in time.
+    pub async fn wait_for_unread(&mut self, count: i64, within: Duration) -> Event {
+        let deadline = Instant::now() + within;
+        while let Some(event) = self.next_before(deadline).await {
+            let tells = matches!(event.name.as_str(), "hello" | "feed_state");
+            if tells && event.json()["unread"] == count {
+                return event;
+            }
+        }
+        panic!("nothing told of {count} unread within {within:?}; ended: {}", self.has_ended);
+    }
+
     /// The notifications that come until there are `count`, or until the time is over.
     pub async fn notifications(&mut self, count: usize, within: Duration) -> Vec<Event> {
         let deadline = Instant::now() + within;

@@ -100,12 +100,8 @@ async fn a_place_that_does_not_exist_is_answered_aloud() {
     let browser = house.signs_in(Role::Recruiter).await;
     house.tenant.hears_of_applications(Uuid::now_v7(), 2).await;
     let mut stream = EventStream::open(&browser, "", None).await;
-    let head = loop {
-        let event = stream.wait_for("feed_state", SOON).await;
-        if event.json()["unread"] == 2 {
-            break event.json()["head"].as_str().unwrap().to_owned();
-        }
-    };
+    let told = stream.wait_for_unread(2, SOON).await.json();
+    let head = told["head"].as_str().unwrap();
     let (epoch, _) = head.split_once('.').unwrap();
     for (id, why) in [
         ("0.1".to_owned(), "epoch"),
@@ -116,7 +112,7 @@ async fn a_place_that_does_not_exist_is_answered_aloud() {
         let mut stream = EventStream::open(&browser, "", Some(&id)).await;
         let reset = stream.wait_for("reset", SOON).await;
         assert_eq!(reset.json()["why"], why, "{id}");
-        assert_eq!((reset.id.as_str(), &reset.json()["head"]), (&*head, &json!(head)), "{id}");
+        assert_eq!((reset.id.as_str(), &reset.json()["head"]), (head, &json!(head)), "{id}");
     }
 }
 

@@ -106,3 +106,18 @@ pub fn chromium() -> PathBuf {
 pub fn chromedriver() -> PathBuf {
     variable("PORTAL_TEST_CHROMEDRIVER").into()
 }
+
+/// The program `nginx`.
+pub fn nginx() -> PathBuf {
+    variable("PORTAL_TEST_NGINX").into()
+}
+
+/// Nchan, the module of nginx.
+pub fn nchan_module() -> PathBuf {
+    variable("PORTAL_TEST_NCHAN_MODULE").into()
+}
+
+/// The core that whoever measures has to itself; none where there is one core for everybody.
+pub fn bench_core() -> Option<String> {
+    Some(variable("PORTAL_TEST_BENCH_CORE")).filter(|core| !core.is_empty())
+}

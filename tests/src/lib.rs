@@ -25,6 +25,7 @@ pub mod events;
 pub mod identity;
 pub mod issuer;
 pub mod job;
+pub mod live_load;
 pub mod portal;
 pub mod receiver;
 pub mod servers;

@@ -209,9 +209,14 @@ impl Portal {
         self.process.kill().await.unwrap();
     }
 
+    /// Its number among the machine's processes.
+    pub fn id(&self) -> u32 {
+        self.process.id().expect("it runs")
+    }
+
     /// How much memory it has, in KiB (Linux).
     pub fn resident_kib(&self) -> u64 {
-        let id = self.process.id().expect("it runs");
+        let id = self.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()

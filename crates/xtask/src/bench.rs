@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: private servers, one suite of measurements after the other, tables.
 
 mod dashboard;
+mod events;
 
 use std::path::Path;
 use std::process::Command;
@@ -19,8 +20,13 @@ const LIMIT: Duration = Duration::from_secs(3600);
 /// A suite: what it is called, and what runs it.
 type Suite = (&'static str, fn(&Run) -> Outcome<()>);
 
-const SUITES: [Suite; 4] =
-    [("provider", provider), ("cache", cache), ("session", session), ("dashboard", dashboard::run)];
+const SUITES: [Suite; 5] = [
+    ("provider", provider),
+    ("cache", cache),
+    ("session", session),
+    ("dashboard", dashboard::run),
+    ("events", events::run),
+];
 
 const PROVIDER: [&str; 4] = ["--package", "redis-provider", "--bench", "provider"];
 const CACHE: [&str; 4] = ["--package", "tenant-cache", "--bench", "cache"];

@@ -99,6 +99,33 @@ pub(crate) fn chromium(run: &Run) -> Outcome<(PathBuf, PathBuf)> {
     find().zip(host::find_program(DRIVER)).ok_or_else(missing)
 }
 
+/// nginx and its module Nchan.
+#[derive(Debug)]
+pub(crate) struct Nchan {
+    pub(crate) nginx: PathBuf,
+    pub(crate) module: PathBuf,
+}
+
+/// Nchan, which live streams are measured beside; installed when it is missing.
+pub(crate) fn nchan(run: &Run) -> Outcome<Nchan> {
+    const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+    let find = || {
+        let nginx = host::find_program("nginx")?;
+        Path::new(MODULE).is_file().then(|| Nchan { nginx, module: MODULE.into() })
+    };
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    if host::find_program("apt-get").is_none() {
+        return Err(Failure::new(
+            "Nchan is measured beside, and it comes with Debian and Ubuntu only",
+        )
+        .advise("run these measurements on Debian or Ubuntu"));
+    }
+    packages(run, "Nchan", "libnginx-mod-nchan", "nginx")?;
+    find().ok_or_else(|| Failure::new(format!("Nchan was installed but there is no {MODULE}")))
+}
+
 fn packages(run: &Run, what: &str, debian: &str, homebrew: &str) -> Outcome<()> {
     if host::find_program("apt-get").is_some() {
         run.progress.note(&format!("Installing {what} (apt-get install {debian})"));

@@ -25,6 +25,7 @@ compile_error!("the developer commands need Linux or macOS; on Windows run them 
 
 mod accounts;
 mod bench;
+mod cores;
 mod environment;
 mod event_sources;
 mod failure;
@@ -82,12 +83,13 @@ Developer commands of Employer Portal
       select run, for instance: cargo xtask test -p tenancy key
       UPSTASH_TEST_URL and UPSTASH_TEST_TOKEN name a real Upstash database for the tests of that.
 
-  cargo xtask bench [provider | cache | session | dashboard...]
+  cargo xtask bench [provider | cache | session | dashboard | events...]
       Starts private, throw-away servers and measures; all suites without a name.
         provider           the Redis adapters and decorators beside what they stand on, optimized
         cache              hits in the process beside those of other caches, optimized
         session            what checking session and permission adds to a cached read, optimized
         dashboard          hit rate and database reads avoided at 1, 5 and 10 % writes
+        events             what live notifications cost, beside Nchan (installed for it), optimized
 
   cargo xtask lint [--no-install]
       Formatting, clippy, dependency rules (cargo-deny), file sizes.

@@ -39,6 +39,8 @@ pub(crate) enum Durability {
     Kept,
     /// It may be lost: the server lives for one test run and is much faster that way.
     ThrownAway,
+    /// As in production, for measurements; and the server notes when everything was committed.
+    Measured,
 }
 
 impl Durability {
@@ -52,6 +54,13 @@ impl Durability {
                 "synchronous_commit=off",
                 "full_page_writes=off",
                 "random_page_cost=1.1",
+            ],
+            Self::Measured => &[
+                "shared_buffers=256MB",
+                "max_connections=200",
+                "max_wal_size=2GB",
+                "random_page_cost=1.1",
+                "track_commit_timestamp=on",
             ],
         }
     }

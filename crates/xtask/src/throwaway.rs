@@ -45,6 +45,15 @@ fn is_ours(name: &std::ffi::OsStr) -> bool {
 
 /// Starts a PostgreSQL that loses its data with its folder.
 pub(crate) fn start_postgres(run: &Run, services: &mut Services) -> Outcome<Cluster> {
+    start_postgres_for(run, services, Durability::ThrownAway)
+}
+
+/// The same, as careful with its data as is said.
+pub(crate) fn start_postgres_for(
+    run: &Run,
+    services: &mut Services,
+    durability: Durability,
+) -> Outcome<Cluster> {
     // Before the account is chosen: the packages may bring one.
     let binaries = install::postgres(run, None)?;
     let account = Account::for_servers()?;
@@ -58,8 +67,7 @@ pub(crate) fn start_postgres(run: &Run, services: &mut Services) -> Outcome<Clus
     let home = services.folder().join("postgres");
     let password = Secrets::of_one_run().password("SUPERUSER_PASSWORD")?;
     run.progress.stage(&format!("Starting PostgreSQL {} (throw-away)", binaries.version), || {
-        let mut cluster =
-            Cluster::create(binaries, account, &home, &password, Durability::ThrownAway)?;
+        let mut cluster = Cluster::create(binaries, account, &home, &password, durability)?;
         cluster.start(run, services, ports::scattered(random_number()?)?)?;
         Ok(cluster)
     })

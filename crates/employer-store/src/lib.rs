@@ -31,6 +31,7 @@
 //! }
 //! ```
 
+pub mod analytics;
 pub mod api_keys;
 pub mod applications;
 pub mod audit;

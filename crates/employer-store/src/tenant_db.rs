@@ -49,6 +49,12 @@ impl TenantDb {
         self.open("BEGIN READ ONLY", scope, Actor::System("read")).await
     }
 
+    /// The same, where all that is read is of one moment.
+    pub async fn begin_snapshot(&self, scope: &TenantScope) -> Result<TenantTx, StoreError> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        self.open(begin, scope, Actor::System("read")).await
+    }
+
     /// What tells how many connections there are.
     pub fn pool_watch(&self) -> PoolWatch {
         PoolWatch::of(&self.pool)

@@ -26,6 +26,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
 use tenancy::Permission;
 
+use crate::analytics::reports;
 use crate::applications::{self, steps};
 use crate::auth::api_keys::routes as api_keys;
 use crate::auth::{accept_older_keys, refuse_two_credentials, routes as auth, session_middleware};
@@ -69,9 +70,9 @@ pub struct RouteInfo {
 
 use Access::{IdentityProvider, Needs, Operator, Public, SignedIn, SignedLink};
 use Permission::{
-    ApiKeysManage, ApplicationsDecide, ApplicationsRead, ApplicationsWrite, CacheRead, CacheWrite,
-    JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, NotificationsManage, SessionManage,
-    SessionRead, TeamManage, TeamRead, WebhooksManage,
+    AnalyticsRead, ApiKeysManage, ApplicationsDecide, ApplicationsRead, ApplicationsWrite,
+    CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite,
+    NotificationsManage, SessionManage, SessionRead, TeamManage, TeamRead, WebhooksManage,
 };
 
 /// Makes the table of routes and the routing from one text, so that neither can have what the
@@ -252,6 +253,8 @@ routes! {
         "/api/applications/{id}/withdraw" {
             POST Needs(ApplicationsDecide) => steps::withdraw_application;
         }
+        "/api/analytics/overview" { GET Needs(AnalyticsRead) => reports::get_overview; }
+        "/api/analytics/timeseries" { GET Needs(AnalyticsRead) => reports::get_time_series; }
         "/api/jobs/{id}/publish" { POST Needs(JobsWrite) => transitions::publish_job; }
         "/api/jobs/{id}/pause" { POST Needs(JobsWrite) => transitions::pause_job; }
         "/api/jobs/{id}/close" { POST Needs(JobsWrite) => transitions::close_job; }

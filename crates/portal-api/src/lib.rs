@@ -18,6 +18,7 @@
 //! ```
 
 pub mod access;
+mod analytics;
 pub mod app;
 mod applications;
 mod audit;

@@ -33,11 +33,13 @@ pub enum Feature {
     Search,
     /// Lists of applications.
     Applications,
+    /// Figures about jobs and applications.
+    Analytics,
 }
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 3] = [Self::Jobs, Self::Search, Self::Applications];
+    pub const ALL: [Self; 4] = [Self::Jobs, Self::Search, Self::Applications, Self::Analytics];
 
     /// The kebab-case name that keys print.
     pub const fn as_str(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Feature {
             Self::Jobs => "jobs",
             Self::Search => "search",
             Self::Applications => "applications",
+            Self::Analytics => "analytics",
         }
     }
 }

@@ -39,11 +39,15 @@ pub enum Permission {
     NotificationsManage,
     /// Say where the tenant's own systems are told of events, and see what came of it.
     WebhooksManage,
+    /// See figures about jobs and applications; nobody's name is among them.
+    AnalyticsRead,
+    /// Take figures out as a file, and see whether they are sound.
+    AnalyticsExport,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::SessionRead,
         Self::JobsRead,
         Self::JobsWrite,
@@ -61,6 +65,8 @@ impl Permission {
         Self::ApiKeysManage,
         Self::NotificationsManage,
         Self::WebhooksManage,
+        Self::AnalyticsRead,
+        Self::AnalyticsExport,
     ];
 
     /// The stable name, as API-key scopes and error details write it.
@@ -83,6 +89,8 @@ impl Permission {
             Self::ApiKeysManage => "api_keys:manage",
             Self::NotificationsManage => "notifications:manage",
             Self::WebhooksManage => "webhooks:manage",
+            Self::AnalyticsRead => "analytics:read",
+            Self::AnalyticsExport => "analytics:export",
         }
     }
 
@@ -102,6 +110,7 @@ impl Permission {
                 | Self::ApplicationsRead
                 | Self::ApplicationsWrite
                 | Self::ApplicationsDecide
+                | Self::AnalyticsRead
         )
     }
 }
@@ -142,6 +151,9 @@ impl Role {
             Permission::ApiKeysManage => [All, All, None, None, None],
             Permission::NotificationsManage => [All, All, All, All, All],
             Permission::WebhooksManage => [All, All, None, None, None],
+            // Nobody applies for a draft: whoever sees no drafts misses nothing.
+            Permission::AnalyticsRead => [All, All, All, Assigned, Published],
+            Permission::AnalyticsExport => [All, All, None, None, None],
         };
         let [owner, admin, recruiter, hiring_manager, viewer] = row;
         match self {
@@ -194,6 +206,7 @@ mod tests {
             Permission::TeamManage,
             Permission::ApiKeysManage,
             Permission::WebhooksManage,
+            Permission::AnalyticsExport,
         ] {
             assert_eq!(Role::Viewer.grant(permission), Grant::None, "{}", permission.as_str());
         }

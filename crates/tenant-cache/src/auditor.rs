@@ -52,7 +52,7 @@ impl Operation {
     const fn varies_with_time(self) -> bool {
         match self {
             // "In the last seven days", and the instant of the count.
-            Self::JobsStats => true,
+            Self::JobsStats | Self::AnalyticsReport => true,
             Self::JobsList | Self::JobsItem | Self::JobFacets | Self::ApplicationsList => false,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => false,

@@ -18,6 +18,8 @@ pub enum Operation {
     JobFacets,
     /// A page of a list of applications under one set of filters.
     ApplicationsList,
+    /// Figures about jobs and applications, of one kind and period.
+    AnalyticsReport,
     /// A sealed operation for tests; no part of [`Operation::ALL`], so that no event drops it.
     #[cfg(any(test, feature = "testing"))]
     SealedProbe,
@@ -169,6 +171,17 @@ const APPLICATIONS_LIST: Policy = Policy {
     told_apart_by: &[Respect::Job],
 };
 
+/// Figures grow with every event, so no event drops them: they live by their time alone, and say of
+/// which moment they are. Whose they are is another matter.
+const ANALYTICS_REPORT: Policy = Policy {
+    ttl: Duration::from_secs(300),
+    class: Class::Listing,
+    may_compress: true,
+    dropped_by: &[EventKind::JobTeamChanged, EventKind::TenantSuspended],
+    made_of: MadeOf::Everything,
+    told_apart_by: &[Respect::View],
+};
+
 #[cfg(any(test, feature = "testing"))]
 const SEALED_PROBE: Policy = Policy {
     ttl: Duration::from_secs(30),
@@ -184,8 +197,14 @@ pub const LONGEST_TTL: Duration = Duration::from_secs(900);
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 5] =
-        [Self::JobsList, Self::JobsItem, Self::JobsStats, Self::JobFacets, Self::ApplicationsList];
+    pub const ALL: [Self; 6] = [
+        Self::JobsList,
+        Self::JobsItem,
+        Self::JobsStats,
+        Self::JobFacets,
+        Self::ApplicationsList,
+        Self::AnalyticsReport,
+    ];
 
     /// The rules of this operation.
     pub const fn policy(self) -> Policy {
@@ -196,6 +215,7 @@ impl Operation {
             Self::JobsStats => (300, STATS, &[View]),
             Self::JobFacets => (600, FACETS, &[View, Words, Pay]),
             Self::ApplicationsList => return APPLICATIONS_LIST,
+            Self::AnalyticsReport => return ANALYTICS_REPORT,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => return SEALED_PROBE,
         };
@@ -215,6 +235,7 @@ impl Operation {
             Self::JobsList | Self::JobsItem | Self::JobsStats => Feature::Jobs,
             Self::JobFacets => Feature::Search,
             Self::ApplicationsList => Feature::Applications,
+            Self::AnalyticsReport => Feature::Analytics,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => Feature::Search,
         }
@@ -227,6 +248,7 @@ impl Operation {
             Self::JobsItem => "item",
             Self::JobsStats => "stats",
             Self::JobFacets => "job-facets",
+            Self::AnalyticsReport => "report",
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => "sealed-probe",
         }
@@ -248,9 +270,11 @@ impl Operation {
     pub(crate) fn own_tag(self) -> Option<Tag> {
         match self {
             Self::JobsItem => None,
-            Self::JobsList | Self::JobsStats | Self::JobFacets | Self::ApplicationsList => {
-                Some(Tag::named(self.name()))
-            }
+            Self::JobsList
+            | Self::JobsStats
+            | Self::JobFacets
+            | Self::ApplicationsList
+            | Self::AnalyticsReport => Some(Tag::named(self.name())),
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => Some(Tag::named(self.name())),
         }
@@ -261,7 +285,11 @@ impl Operation {
         match self {
             // Behind the view.
             Self::JobsItem => Some(1),
-            Self::JobsList | Self::JobsStats | Self::JobFacets | Self::ApplicationsList => None,
+            Self::JobsList
+            | Self::JobsStats
+            | Self::JobFacets
+            | Self::ApplicationsList
+            | Self::AnalyticsReport => None,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => None,
         }
@@ -271,7 +299,11 @@ impl Operation {
     pub const fn entity_kind(self) -> Option<&'static str> {
         match self {
             Self::JobsItem => Some("job"),
-            Self::JobsList | Self::JobsStats | Self::JobFacets | Self::ApplicationsList => None,
+            Self::JobsList
+            | Self::JobsStats
+            | Self::JobFacets
+            | Self::ApplicationsList
+            | Self::AnalyticsReport => None,
             #[cfg(any(test, feature = "testing"))]
             Self::SealedProbe => None,
         }

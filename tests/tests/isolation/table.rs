@@ -191,6 +191,8 @@ pub(crate) fn routes() -> Vec<Route> {
         route(&post, "/api/applications/{id}/unreject", Application, &empty, 200),
         route(&post, "/api/applications/{id}/hire", Application, &empty, 200),
         route(&post, "/api/applications/{id}/withdraw", Application, &empty, 200),
+        route(&get, "/api/analytics/overview", Nothing, &none, 200),
+        route(&get, "/api/analytics/timeseries", Nothing, &none, 200),
         route(&get, "/api/jobs", Nothing, &none, 200),
         route(&post, "/api/jobs", Nothing, &job::nurse(), 201),
         route(&get, "/api/jobs/stats/overview", Nothing, &none, 200),

@@ -149,10 +149,13 @@ const EVENTS: &str = "
 const FIGURES: &str = "
     INSERT INTO metric_hours (tenant_id, job_id, source, kind, bucket, n)
     SELECT $1, l.job_id, coalesce(l.source, ''), metric.kind,
-           date_trunc('hour', l.occurred_at, 'UTC'), count(*)
+           date_bin('15 minutes', l.occurred_at, '2000-01-01 00:00+00'), count(*)
     FROM event_log l
     CROSS JOIN LATERAL (
-        VALUES (l.kind), ('entered.' || l.stage_to), ('left.' || l.stage_from)
+        VALUES (l.kind),
+               ('entered.' || coalesce(l.stage_to,
+                   CASE WHEN l.stage_from IS NOT NULL THEN 'withdrawn' END)),
+               ('left.' || l.stage_from)
     ) AS metric (kind)
     WHERE l.tenant_id = $1 AND metric.kind IS NOT NULL
     GROUP BY 1, 2, 3, 4, 5

@@ -65,6 +65,10 @@ permissions! {
     WebhooksManage,
     /// Read and put away one's own notifications.
     NotificationsManage,
+    /// See figures about jobs and applications.
+    AnalyticsRead,
+    /// Take figures out as a file, and see whether they are sound.
+    AnalyticsExport,
 }
 
 /// A caller who may do what `P` says: the only road from a request to tenant data.

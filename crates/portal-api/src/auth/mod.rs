@@ -33,9 +33,10 @@ pub(crate) mod testing;
 
 pub use api_keys::{KeyUse, KeyUses};
 pub use authorized::{
-    ApiKeysManage, ApplicationsDecide, ApplicationsRead, ApplicationsWrite, Authorized, CacheRead,
-    CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite, Needs, NotificationsManage,
-    Person, SessionManage, SessionRead, TeamManage, TeamRead, WebhooksManage,
+    AnalyticsExport, AnalyticsRead, ApiKeysManage, ApplicationsDecide, ApplicationsRead,
+    ApplicationsWrite, Authorized, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit,
+    JobsRead, JobsWrite, Needs, NotificationsManage, Person, SessionManage, SessionRead,
+    TeamManage, TeamRead, WebhooksManage,
 };
 pub use callers::Callers;
 pub(crate) use cookie_keys::accept_older_keys;

@@ -60,6 +60,35 @@ where
 {
     let (db, scope) = (state.db.clone(), read.scope.clone());
     let load = move || async move { load(db.begin_read(&scope).await?).await };
+    through(state, read, load).await
+}
+
+/// The same, where the transaction sees one moment.
+pub(crate) async fn read_snapshot_through<T, F, Fut>(
+    state: &PortalState,
+    read: Read<'_>,
+    load: F,
+) -> Result<Option<CachedAnswer>, ApiError>
+where
+    T: Serialize + Send + 'static,
+    F: FnOnce(TenantTx) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Option<Loaded<T>>, LoadError>> + Send + 'static,
+{
+    let (db, scope) = (state.db.clone(), read.scope.clone());
+    let load = move || async move { load(db.begin_snapshot(&scope).await?).await };
+    through(state, read, load).await
+}
+
+async fn through<T, F, Fut>(
+    state: &PortalState,
+    read: Read<'_>,
+    load: F,
+) -> Result<Option<CachedAnswer>, ApiError>
+where
+    T: Serialize + Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Option<Loaded<T>>, LoadError>> + Send + 'static,
+{
     let answer = state.cache.get_or_load(read.scope, read.operation, read.key, read.tags, load);
     answer.await.map_err(from_cache)
 }

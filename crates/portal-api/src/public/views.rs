@@ -11,14 +11,17 @@ use tenancy::{JobId, TenantId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+/// Figures are kept by the quarter of an hour.
+const QUARTER_SECONDS: i64 = 900;
+
 /// What is counted apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Subject {
     tenant: TenantId,
     job: JobId,
     source: String,
-    /// The hour, in hours since 1970.
-    hour: i64,
+    /// The quarter of an hour, counted since 1970.
+    quarter: i64,
 }
 
 /// Views that wait to be written down. Clones share them.
@@ -38,7 +41,7 @@ struct Counts {
 pub struct ViewBatch {
     /// Names the batch.
     pub id: Uuid,
-    /// How many views of which job, from where, in which hour; in the order of these.
+    /// How many views of which job, from where, in which quarter of an hour; in the order of these.
     pub rows: Vec<(TenantId, JobId, String, OffsetDateTime, u32)>,
 }
 
@@ -55,8 +58,8 @@ impl ViewCounts {
 
     /// Counts a view. Where too many subjects wait already, it is not counted.
     pub(crate) fn count(&self, tenant: TenantId, job: JobId, source: &str, now: OffsetDateTime) {
-        let hour = now.unix_timestamp().div_euclid(3_600);
-        let subject = Subject { tenant, job, source: source.to_owned(), hour };
+        let quarter = now.unix_timestamp().div_euclid(QUARTER_SECONDS);
+        let subject = Subject { tenant, job, source: source.to_owned(), quarter };
         let mut counts = self.lock();
         let has_room = counts.waiting.len() < counts.most;
         match counts.waiting.get_mut(&subject) {
@@ -77,7 +80,8 @@ impl ViewCounts {
             // Whoever writes several figures writes them in the order of their keys.
             subjects.sort();
             let rows = subjects.into_iter().filter_map(|(subject, count)| {
-                let bucket = OffsetDateTime::from_unix_timestamp(subject.hour * 3_600).ok()?;
+                let bucket =
+                    OffsetDateTime::from_unix_timestamp(subject.quarter * QUARTER_SECONDS).ok()?;
                 Some((subject.tenant, subject.job, subject.source, bucket, count))
             });
             counts.sealed = Some(ViewBatch { id: Uuid::now_v7(), rows: rows.collect() });
@@ -122,10 +126,10 @@ mod tests {
         views.count(tenant, job, "", now);
         views.count(tenant, job, "", now + std::time::Duration::from_secs(1));
         let first = views.batch().unwrap();
-        let hour = datetime!(2026-11-22 10:00 UTC);
-        let next_hour = datetime!(2026-11-22 11:00 UTC);
+        let before = datetime!(2026-11-22 10:45 UTC);
+        let after = datetime!(2026-11-22 11:00 UTC);
         let rows =
-            [(tenant, job, String::new(), hour, 2), (tenant, job, String::new(), next_hour, 1)];
+            [(tenant, job, String::new(), before, 2), (tenant, job, String::new(), after, 1)];
         assert_eq!(first.rows, rows);
         views.count(tenant, job, "x", now);
         assert_eq!(views.batch().as_ref(), Some(&first), "nothing joins a batch that has a name");
@@ -134,7 +138,7 @@ mod tests {
         views.finish(first.id);
         let second = views.batch().unwrap();
         assert_ne!(second.id, first.id);
-        assert_eq!(second.rows, [(tenant, job, "x".to_owned(), hour, 1)]);
+        assert_eq!(second.rows, [(tenant, job, "x".to_owned(), before, 1)]);
         views.finish(second.id);
         assert_eq!(views.batch(), None);
     }

@@ -15,10 +15,12 @@ use crate::support::{Store, a_job};
 const DRIFT: &str = "
     WITH counted AS (
         SELECT e.job_id, coalesce(e.source, '') AS source, m.kind,
-               date_trunc('hour', e.occurred_at, 'UTC') AS bucket, count(*) AS n
+               to_timestamp(floor(extract(epoch FROM e.occurred_at) / 900) * 900) AS bucket,
+               count(*) AS n
         FROM event_log e
         CROSS JOIN LATERAL (
-            VALUES (e.kind), ('entered.' || e.stage_to), ('left.' || e.stage_from)
+            VALUES (e.kind), ('entered.' || e.stage_to), ('left.' || e.stage_from),
+                   (CASE WHEN e.stage_from <> '' AND e.stage_to IS NULL THEN 'entered.withdrawn' END)
         ) AS m (kind)
         WHERE e.tenant_id = $1 AND e.kind LIKE 'application.%' AND m.kind IS NOT NULL
         GROUP BY 1, 2, 3, 4

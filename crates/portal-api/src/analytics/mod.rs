@@ -1,0 +1,8 @@
+//! Figures about jobs and applications.
+//!
+//! Reports are cached for five minutes and dropped by no event that they count: each says of which
+//! moment it is, and `version` orders it among others and the snapshots of live streams. Whoever is
+//! assigned to jobs is shown the figures of those; nobody's name is in any of them.
+
+mod query;
+pub(crate) mod reports;

@@ -1,0 +1,123 @@
+//! `GET /api/analytics/*`: reports, read through the cache.
+
+use std::future::Future;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use employer_store::analytics::{
+    Grain, Metric, Overview, Question, TimeSeries, overview, time_series,
+};
+use employer_store::jobs::find_job;
+use employer_store::{StoreError, TenantTx};
+use serde::Serialize;
+use tenant_cache::{JobSlice, Loaded, Operation};
+
+use super::query::{Asked, MOST_DAYS, Parameters, ReportParameters};
+use crate::auth::{AnalyticsRead, Authorized};
+use crate::error::ApiError;
+use crate::extract::{EntityTag, Gated, ReadHeaders};
+use crate::jobs::read::{Read, Representation, read_snapshot_through};
+use crate::state::PortalState;
+
+const OPERATION: Operation = Operation::AnalyticsReport;
+
+/// What happened in a period, beside the days before, and how things are now.
+///
+/// Hiring managers see the figures of the jobs whose team they are on. Answers are cached for 300
+/// seconds and dropped by no application: `as_of` says when they were taken, `version` whether
+/// another answer or a live snapshot is newer.
+#[utoipa::path(
+    get, path = "/api/analytics/overview", tag = "analytics", operation_id = "getAnalyticsOverview",
+    params(ReportParameters),
+    responses((status = 200, description = "Figures of the period", body = Overview)),
+)]
+pub(crate) async fn get_overview(
+    state: web::Data<PortalState>,
+    Gated(access, headers): Gated<AnalyticsRead, ReadHeaders>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let parameters = Parameters::read(request.query_string(), &[])?;
+    let asked = parameters.question(access.view, MOST_DAYS, state.clock.now())?;
+    let report = Report { state: &state, access: &access, name: "overview", parts: &[], asked };
+    let load =
+        |mut tx: TenantTx, question: Question| async move { overview(&mut tx, &question).await };
+    report.respond(&headers, load).await
+}
+
+/// How figures went, step by step, beside the days before.
+///
+/// Steps are those of the zone: days have 23 to 25 hours. Series are at most 31 days by the hour,
+/// 400 by the day, 1,830 by the week or month. Cached as the overview is.
+#[utoipa::path(
+    get, path = "/api/analytics/timeseries", tag = "analytics", operation_id = "getTimeSeries",
+    params(
+        ReportParameters,
+        ("metric" = Option<Vec<Metric>>, Query, style = Form, explode = false, description = "What to count; `applications` where it is absent"),
+        ("grain" = Option<Grain>, Query, description = "The step; `day` where it is absent"),
+    ),
+    responses((status = 200, description = "One value for each step", body = TimeSeries)),
+)]
+pub(crate) async fn get_time_series(
+    state: web::Data<PortalState>,
+    Gated(access, headers): Gated<AnalyticsRead, ReadHeaders>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let mut parameters = Parameters::read(request.query_string(), &["metric", "grain"])?;
+    let grain = parameters.word::<Grain>("grain").unwrap_or(Grain::Day);
+    let mut metrics = parameters.words::<Metric>("metric", Metric::ALL.len());
+    if metrics.is_empty() {
+        metrics.push(Metric::Applications);
+    }
+    let asked = parameters.question(access.view, grain.most_days(), state.clock.now())?;
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.as_str()).collect();
+    // In the order asked for: the answer has them in that order.
+    let parts = [grain.as_str(), &names.join(",")];
+    let report =
+        Report { state: &state, access: &access, name: "timeseries", parts: &parts, asked };
+    let load = move |mut tx: TenantTx, question: Question| async move {
+        time_series(&mut tx, &question, &metrics, grain).await
+    };
+    report.respond(&headers, load).await
+}
+
+/// A report that somebody asks for.
+pub(super) struct Report<'a> {
+    pub(super) state: &'a PortalState,
+    pub(super) access: &'a Authorized<AnalyticsRead>,
+    pub(super) name: &'static str,
+    /// What it is asked for beside the question, in one spelling.
+    pub(super) parts: &'a [&'a str],
+    pub(super) asked: Asked,
+}
+
+impl Report<'_> {
+    /// The report, from the cache or as `load` makes it; 404 where it is about a job that the
+    /// caller does not see.
+    pub(super) async fn respond<T, F, Fut>(
+        self,
+        headers: &ReadHeaders,
+        load: F,
+    ) -> Result<HttpResponse, ApiError>
+    where
+        T: Serialize + Send + 'static,
+        F: FnOnce(TenantTx, Question) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let scope = &self.access.scope;
+        let key = self.asked.append_to(OPERATION.key(scope).part(self.name));
+        let key = self.parts.iter().fold(key, |key, part| key.part(part)).build();
+        let question = self.asked.0;
+        let tags = OPERATION.tags(&JobSlice::of(question.view));
+        let read = Read { scope, operation: OPERATION, key, tags: &tags };
+        let answer = read_snapshot_through(self.state, read, move |mut tx| async move {
+            if let Some(job) = question.job
+                && find_job(&mut tx, question.view, job).await?.is_none()
+            {
+                return Ok(None);
+            }
+            Ok(Some(Loaded::new(load(tx, question).await?)))
+        });
+        let answer = answer.await?.ok_or_else(ApiError::not_found)?;
+        let tag = EntityTag::quoted(&answer.etag);
+        Ok(Representation::whole(&answer, tag).respond(headers))
+    }
+}

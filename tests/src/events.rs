@@ -97,6 +97,8 @@ pub struct EventStream {
     events: VecDeque<Event>,
     /// The id of the last event that was handed out.
     last_id: String,
+    /// What was said last of where the feed is: by the greeting, by a reset, or since.
+    state: Option<Value>,
     has_ended: bool,
 }
 
@@ -130,7 +132,14 @@ impl EventStream {
     fn of(response: Response, after: Option<&str>) -> Self {
         let id = after.unwrap_or_default().to_owned();
         let parser = Parser { next_id: id.clone(), id: id.clone(), ..Parser::default() };
-        Self { response, parser, events: VecDeque::new(), last_id: id, has_ended: false }
+        Self {
+            response,
+            parser,
+            events: VecDeque::new(),
+            last_id: id,
+            state: None,
+            has_ended: false,
+        }
     }
 
     /// A header of the answer.
@@ -163,6 +172,9 @@ impl EventStream {
         loop {
             if let Some(event) = self.events.pop_front() {
                 self.last_id.clone_from(&event.id);
+                if ["hello", "feed_state", "reset"].contains(&event.name.as_str()) {
+                    self.state = Some(event.json());
+                }
                 return Some(event);
             }
             if self.has_ended {
@@ -187,17 +199,16 @@ impl EventStream {
         panic!("no {name} within {within:?}; ended: {}", self.has_ended);
     }
 
-    /// The event that says that `count` notifications are unread: the greeting, where they were
-    /// there before the stream was, else the state of the feed. Panics where none comes in time.
-    pub async fn wait_for_unread(&mut self, count: i64, within: Duration) -> Event {
+    /// Waits until the stream has said that so many are unread, be it earlier; answers what it said.
+    pub async fn has_unread(&mut self, count: i64, within: Duration) -> Value {
         let deadline = Instant::now() + within;
-        while let Some(event) = self.next_before(deadline).await {
-            let tells = matches!(event.name.as_str(), "hello" | "feed_state");
-            if tells && event.json()["unread"] == count {
-                return event;
+        loop {
+            if let Some(state) = self.state.as_ref().filter(|state| state["unread"] == count) {
+                return state.clone();
             }
+            let event = self.next_before(deadline).await;
+            assert!(event.is_some(), "not {count} unread within {within:?}: {:?}", self.state);
         }
-        panic!("nothing told of {count} unread within {within:?}; ended: {}", self.has_ended);
     }
 
     /// The notifications that come until there are `count`, or until the time is over.

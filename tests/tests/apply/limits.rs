@@ -72,12 +72,14 @@ async fn who_comes_in_a_rush_waits_for_a_turn() {
     let owner = scene.tenant.signs_in(&scene.portal, Role::Owner).await;
     let (_, slug) = publishes(&owner).await;
     let (anybody, board) = (scene.anybody(), &scene.tenant.slug);
+    // However long each takes: five, and then one in two seconds.
+    let begun = std::time::Instant::now();
+    let turns = || 5.0 + begun.elapsed().as_secs_f64() / 2.0;
     for index in 0..5 {
         let _ = applies(&anybody, board, &slug, &format!("p{index}@applicants.example")).await;
     }
-    let started = std::time::Instant::now();
     let _ = applies(&anybody, board, &slug, "patient@applicants.example").await;
-    assert!(started.elapsed() > std::time::Duration::from_millis(900), "{:?}", started.elapsed());
+    assert!(turns() > 5.95, "the sixth waited: {:?}", begun.elapsed());
     // Of many at once, those wait whose turn comes in time; the others are asked to come back.
     let forms: Vec<Form> =
         (0..4).map(|index| Form::of(&format!("rush{index}@applicants.example"))).collect();
@@ -86,7 +88,8 @@ async fn who_comes_in_a_rush_waits_for_a_turn() {
         tokio::join!(send(&forms[0]), send(&forms[1]), send(&forms[2]), send(&forms[3]));
     let answers = [a, b, c, d];
     let admitted = answers.iter().filter(|answer| answer.status == 202).count();
-    assert!((1..=2).contains(&admitted), "{admitted} within three seconds, one in two seconds");
+    assert!(admitted >= 1, "the first waits for two seconds and may for three");
+    assert!(6.0 + admitted as f64 <= turns() + 0.05, "{admitted} after {:?}", begun.elapsed());
     for answer in answers.iter().filter(|answer| answer.status != 202) {
         let _ = answer.expect_problem(429, "too_many_requests");
         assert!(answer.headers.contains_key("retry-after"));

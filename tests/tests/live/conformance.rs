@@ -1,5 +1,7 @@
 //! What clients that are not ours make of a stream: a browser, and npm's `eventsource`.
 
+use std::time::Duration;
+
 use portal_tests::client::Browser;
 use portal_tests::event_sources::{Chromium, Npm, Seen, Source};
 use portal_tests::portal::{Portal, Redis};
@@ -20,13 +22,14 @@ struct House {
 }
 
 impl House {
-    async fn new() -> Self {
+    /// A portal whose streams live for so many seconds, or a fifth less.
+    async fn new(seconds: &str) -> Self {
         let world = World::shared().await;
         let tenant = world.tenant().await;
         let settings = [
             ("PORTAL__RELAY__INTERVAL_MS", "50"),
             ("PORTAL__RELAY__FAN_OUT_LONGEST_INTERVAL_MS", "50"),
-            ("PORTAL__EVENTS__MAX_AGE_SECONDS", "4"),
+            ("PORTAL__EVENTS__MAX_AGE_SECONDS", seconds),
             ("PORTAL__EVENTS__HEARTBEAT_SECONDS", "1"),
             ("PORTAL__EVENTS__STREAMS_PER_SESSION", "1"),
         ];
@@ -49,6 +52,10 @@ fn numbers(seen: &[Seen]) -> Vec<i64> {
     told.map(|one| one.id.split_once('.').unwrap().1.parse().unwrap()).collect()
 }
 
+/// Streams that live long enough for another client to start meanwhile, and their end is near.
+const SHORT_LIFE: &str = "10";
+const ENDS: Duration = Duration::from_secs(20);
+
 /// One client from its first connection to the end of its session.
 async fn follows(house: &House, mut source: Source, refused: Source) {
     // Ids: the first event has one, and moves the place.
@@ -67,7 +74,7 @@ async fn follows(house: &House, mut source: Source, refused: Source) {
     let data: Value = serde_json::from_str(&last.data).unwrap();
     assert_eq!(data["seq"], 3);
     // The end is clean, so the source comes back by itself, no sooner than it was told to.
-    let seen = source.sees("the end", SOON, |seen| count(seen, "error") == 1).await;
+    let seen = source.sees("the end", ENDS, |seen| count(seen, "error") == 1).await;
     let bye = seen.iter().find(|one| one.name == "bye").unwrap();
     // (npm's source shows an event its own id alone; what it sends back is the last one.)
     if matches!(source, Source::Chromium(_)) {
@@ -96,7 +103,7 @@ async fn follows(house: &House, mut source: Source, refused: Source) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_makes_of_a_stream_what_is_meant() {
-    let house = House::new().await;
+    let house = House::new(SHORT_LIFE).await;
     let base_url = house.portal.base_url().to_owned();
     let mut source = Chromium::follows(&house.browser, &base_url, STREAM).await;
     source.sees("it is open", SOON, |seen| count(seen, "hello") == 1).await;
@@ -106,7 +113,7 @@ async fn a_browser_makes_of_a_stream_what_is_meant() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn npms_event_source_makes_of_a_stream_what_is_meant() {
-    let house = House::new().await;
+    let house = House::new(SHORT_LIFE).await;
     let base_url = house.portal.base_url().to_owned();
     let mut source = Npm::follows(&house.browser, &base_url, STREAM);
     source.sees("it is open", SOON, |seen| count(seen, "hello") == 1).await;
@@ -116,7 +123,7 @@ async fn npms_event_source_makes_of_a_stream_what_is_meant() {
 
 #[tokio::test]
 async fn a_stream_begins_with_a_comment_and_has_no_mark_of_its_encoding() {
-    let house = House::new().await;
+    let house = House::new("2").await;
     let mut answer = house.browser.request(Method::GET, STREAM).send().await.unwrap();
     let first = answer.chunk().await.unwrap().unwrap();
     assert!(first.starts_with(b": ok\nretry: "), "{first:?}");

@@ -25,6 +25,9 @@ const SETTINGS: [(&str, &str); 6] = [
 
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
+/// The same for a crowd, and for what a fault has held up.
+pub(crate) const LATER: Duration = Duration::from_secs(60);
+
 /// Whoever is told of applications.
 const ROLES: [Role; 3] = [Role::Owner, Role::Admin, Role::Recruiter];
 

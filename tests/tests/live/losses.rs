@@ -7,15 +7,15 @@ use portal_tests::environment;
 use portal_tests::portal::Redis;
 use portal_tests::servers::OwnRedis;
 
-use crate::crowd::{Crowd, Pair, SOON};
+use crate::crowd::{Crowd, LATER, Pair};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_hundred_broken_connections_lose_nothing_and_double_nothing() {
     let redis = OwnRedis::start_new().await;
     let pair = Pair::over(Redis::At(redis.url()), &[]).await;
-    let crowd = Crowd::of(&pair, 50, Some(Duration::from_millis(4_400))).await;
+    let crowd = Crowd::of(&pair, 50, Some(Duration::from_millis(3_200))).await;
     pair.happen(100, 5, Duration::from_millis(200)).await;
-    let told = crowd.tells(500, SOON).await;
+    let told = crowd.tells(500, LATER).await;
     let deliveries: usize = told.iter().map(|one| one.numbers.len()).sum();
     let connections: usize = told.iter().map(|one| one.connections).sum();
     println!("{deliveries} deliveries over {connections} connections of 50 clients");
@@ -37,7 +37,7 @@ async fn a_redis_that_dies_and_comes_back_empty_loses_nothing() {
     };
     let events = pair.happen(100, 5, Duration::from_millis(100));
     let (_redis, ()) = tokio::join!(fault, events);
-    let told = crowd.tells(500, SOON).await;
+    let told = crowd.tells(500, LATER).await;
     let connections: usize = told.iter().map(|one| one.connections).sum();
     assert_eq!(connections, 20, "nobody's stream ended for it");
 }
@@ -58,5 +58,5 @@ async fn slots_that_move_lose_nothing() {
     pair.happen(60, 5, Duration::from_millis(100)).await;
     let _cluster = moving.await.unwrap();
     pair.happen(10, 5, Duration::from_millis(100)).await;
-    crowd.tells(350, SOON).await;
+    crowd.tells(350, LATER).await;
 }

@@ -152,10 +152,13 @@ async fn an_endpoint_that_fails_for_days_is_disabled_and_what_waits_is_given_up(
     let id = setup.tells(&hook).await;
     let _ = setup.tried(&hook, &id, 1).await;
     assert_eq!(setup.hook(&hook).await["status"], "enabled");
+    let _ = setup.delivery_once(&hook, &id, "failed").await;
     let days = "UPDATE webhook_endpoints SET failing_since = now() - interval '5 days 1 minute'
                 WHERE tenant_id = $1";
     let query = sqlx::query(days).bind(setup.tenant.id);
     query.execute(&mut setup.superuser().await).await.unwrap();
+    // Its first attempt is one too many, and it is not tried again.
+    let id = setup.tells(&hook).await;
     eventually("the endpoint is disabled", SOON, async || {
         let hook = setup.hook(&hook).await;
         (hook["status"] == "disabled" && hook["disabled_for"] == "failing").then_some(())
@@ -178,7 +181,8 @@ async fn an_endpoint_that_fails_for_days_is_disabled_and_what_waits_is_given_up(
     .await;
     // The next instance clears up at its start, as this one does once a minute.
     let _another = Setup::spawns(&setup.world).await;
-    let _ = setup.delivery_once(&hook, &id, "failed").await;
+    let given_up = setup.delivery_once(&hook, &id, "failed").await;
+    assert_eq!(given_up["attempts"], 1);
 }
 
 #[tokio::test]

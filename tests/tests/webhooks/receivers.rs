@@ -15,7 +15,7 @@ async fn a_receiver_that_never_answers_is_given_up_in_time() {
     let delivery = setup.delivery_once(&hook, &id, "failed").await;
     assert_eq!(outcomes(&delivery), ["timeout"]);
     let duration = delivery["log"][0]["duration_ms"].as_i64().unwrap();
-    assert!((900..5_000).contains(&duration), "{duration}");
+    assert!((2_900..15_000).contains(&duration), "{duration}");
 }
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn an_answer_that_never_ends_is_read_for_a_bounded_time_and_counts_by_its_
     let hook = setup.hook_at(&receiver).await;
     let id = setup.pings(&hook).await;
     let delivery = setup.delivery_once(&hook, &id, "delivered").await;
-    assert!(delivery["log"][0]["duration_ms"].as_i64().unwrap() < 5_000);
+    assert!(delivery["log"][0]["duration_ms"].as_i64().unwrap() < 15_000);
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn without_a_readable_secret_nothing_is_sent_and_the_log_says_so() {
 
 #[tokio::test]
 async fn a_receiver_that_hangs_costs_the_others_nothing() {
-    let setup = Setup::start().await;
+    let setup = Setup::start_for("webhookhangs").await;
     let hanging = Receiver::start(OPEN, &[Manner::NeverAnswers]).await;
     let well = Receiver::start(OPEN, &[Manner::Answers(200)]).await;
     let (bad, good) = (setup.hook_at(&hanging).await, setup.hook_at(&well).await);
@@ -111,6 +111,7 @@ async fn a_receiver_that_hangs_costs_the_others_nothing() {
     }
     let letters = well.gets(20, SOON).await;
     assert!(letters.iter().all(|message| message.is_signed_with(&good.secret)));
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
-    assert!(hanging.connections() < 20, "few at a time: {}", hanging.connections());
+    // The hundred take more than a minute.
+    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
+    assert!(hanging.connections() < 50, "few at a time: {}", hanging.connections());
 }

@@ -17,12 +17,12 @@ use uuid::Uuid;
 pub(crate) const OPEN: &str = "127.0.0.2";
 
 /// Long enough for every attempt of a short schedule on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// The same for all tests: their portals share a database, and so each other's deliveries.
 const SETTINGS: [(&str, &str); 5] = [
     ("PORTAL__WEBHOOKS__ALLOW_NETWORKS", "127.0.0.2/32"),
-    ("PORTAL__WEBHOOKS__TIMEOUT_MS", "1000"),
+    ("PORTAL__WEBHOOKS__TIMEOUT_MS", "3000"),
     ("PORTAL__WEBHOOKS__RETRY_SECONDS", "1,1,1"),
     ("PORTAL__WEBHOOKS__REST_SECONDS", "1"),
     ("PORTAL__WEBHOOKS__INTERVAL_MS", "100"),
@@ -44,7 +44,12 @@ pub(crate) struct Hook {
 
 impl Setup {
     pub(crate) async fn start() -> Self {
-        let world = World::for_purpose("webhooks").await;
+        Self::start_for("webhooks").await
+    }
+
+    /// In a database where nobody else's portal delivers.
+    pub(crate) async fn start_for(purpose: &str) -> Self {
+        let world = World::for_purpose(purpose).await;
         let tenant = world.tenant().await;
         let portal = Self::spawns(&world).await;
         let owner = tenant.signs_in(&portal, Role::Owner).await;

@@ -27,11 +27,15 @@ async fn it_is_tried_again_with_pauses_and_then_parked() {
     assert_eq!(feed::fan_out(&store.worker, &SETTINGS, Some(good)).await.unwrap().taken, 1);
     assert_eq!(kinds(&store, &tenant, Role::Owner).await, ["application_submitted"]);
 
+    // However long the rest took.
+    let mut superuser = store.superuser().await;
+    let later = "UPDATE outbox SET retry_at = retry_at + interval '1 hour' WHERE id = $1";
+    let moved = sqlx::query(later).bind(bad).execute(&mut superuser).await.unwrap();
+    assert_eq!(moved.rows_affected(), 1);
     assert_eq!(tell(&store).await.taken, 0, "it waits for its next attempt");
     assert!(!feed::note_failure(&store.worker, &SETTINGS, bad, &error).await.unwrap());
     assert!(feed::note_failure(&store.worker, &SETTINGS, bad, &error).await.unwrap());
     assert_eq!(outbox::waiting(&store.worker).await.unwrap().parked, 1);
-    let mut superuser = store.superuser().await;
     let row: (i16, String) =
         sqlx::query_as("SELECT attempts, last_error FROM outbox WHERE id = $1")
             .bind(bad)

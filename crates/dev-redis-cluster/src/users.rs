@@ -80,7 +80,7 @@ const REFUSED_BY_ELASTICACHE: &str = "-acl|setuser -acl|load -acl|save -acl|delu
 /// What the portal's adapter sends, and nothing else: data, notices, setting up a connection,
 /// looking at the cluster.
 const LEAST: &str = "+get +mget +set +unlink +pexpire +exists +incrby +eval +scan \
-    +publish +subscribe +unsubscribe \
+    +publish +subscribe +unsubscribe +spublish +ssubscribe +sunsubscribe \
     +hello +auth +ping +info +client|id \
     +cluster|slots +asking +readonly";
 

@@ -59,7 +59,7 @@ pub use circuit_breaker::{BreakerSettings, CircuitBreaker};
 pub use deadline::Deadline;
 pub use elasticache::{
     ClusterMode, CredentialError, CredentialSource, Credentials, ElastiCacheProvider,
-    ElastiCacheSettings, Login, TlsSettings,
+    ElastiCacheSettings, Login, Messages, TlsSettings,
 };
 pub use error::RedisError;
 pub use guard::{GuardSettings, guard};

@@ -109,6 +109,7 @@ fn wrong_settings_name_the_variable_and_the_remedy() {
         ("PORTAL__REDIS__BATCH_BYTES", "8388609", "greatest value, 8388608"),
         ("PORTAL__REDIS__BREAKER_FAILURE_PERCENT", "101", "greatest value, 100"),
         ("PORTAL__REDIS__SCAN_REPLICAS", "1", "boolean"),
+        ("PORTAL__REDIS__MESSAGES", "by pigeon", "sharded"),
         ("PORTAL__REDIS__CONNECTIONS", "11", "greatest value, 10"),
         ("PORTAL__CACHE__LEASE_MS", "1001", "greatest value, 1000"),
         ("PORTAL__CACHE__LOAD_TIMEOUT", "5", "no setting"),

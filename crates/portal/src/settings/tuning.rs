@@ -84,6 +84,7 @@ sections! {
         upstash_silence_ms: u64,
         connections: usize,
         scan_replicas: bool,
+        messages: MessageKind,
         batch_window_us: u64,
         batch_commands: usize,
         batch_bytes: usize,
@@ -232,6 +233,16 @@ pub(crate) enum FileStoreKind {
     Folder,
     /// In a store that speaks S3.
     S3,
+}
+
+/// How messages travel in a Redis Cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MessageKind {
+    /// To every node.
+    Classic,
+    /// To the shard of their topic.
+    Sharded,
 }
 
 /// How log lines are written.

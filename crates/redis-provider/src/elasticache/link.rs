@@ -45,6 +45,7 @@ pub(super) type Sender = WithOptions<Client>;
 pub(super) struct Signals {
     interruptions: AtomicU64,
     doubt: Notify,
+    unheard: watch::Sender<Option<u16>>,
 }
 
 impl Signals {
@@ -61,6 +62,15 @@ impl Signals {
     /// The map of the cluster may be out of date.
     pub(super) fn doubt(&self) {
         self.doubt.notify_one();
+    }
+
+    /// A message to a topic of this slot reached nobody.
+    pub(super) fn note_unheard(&self, slot: u16) {
+        self.unheard.send_replace(Some(slot));
+    }
+
+    pub(super) fn unheard(&self) -> watch::Receiver<Option<u16>> {
+        self.unheard.subscribe()
     }
 
     pub(super) async fn doubted(&self) {

@@ -62,7 +62,7 @@ use self::node::Node;
 use self::request::Request;
 use self::router::Router;
 use self::settings::Plan;
-pub use self::settings::{ClusterMode, ElastiCacheSettings};
+pub use self::settings::{ClusterMode, ElastiCacheSettings, Messages};
 use self::subscription::Feed;
 pub use self::tls::TlsSettings;
 use crate::dialect;
@@ -275,6 +275,15 @@ impl RedisProvider for ElastiCacheProvider {
 
     async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), RedisError> {
         limits::check_message(topic, &payload)?;
+        if self.router.is_sharded() {
+            let request = Request::Publish(topic, &payload);
+            let receivers = values::integer(&self.router.run(request).await?, "SPUBLISH")?;
+            if receivers == 0 {
+                // Whoever sends mostly listens as well, and should have been one.
+                self.router.signals().note_unheard(request.slot());
+            }
+            return Ok(());
+        }
         let node = self.router.speaker(topic).ok_or_else(|| self.router.unreachable())?;
         let deadline = Instant::now() + self.router.plan().command_timeout;
         let publish = async move |sender: link::Sender| {

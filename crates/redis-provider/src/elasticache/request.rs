@@ -32,6 +32,8 @@ pub(super) enum Request<'a> {
     Expire(&'a str, Duration),
     Script(Script, &'a str, &'a [Bytes]),
     Increment(&'a str, i64, Duration),
+    /// A message to the shard of its topic.
+    Publish(&'a str, &'a Bytes),
 }
 
 /// Makes the counter with its time to live in one step, so that none is left without one. The
@@ -72,7 +74,8 @@ impl<'a> Request<'a> {
             | Self::Unlink(key)
             | Self::Expire(key, _)
             | Self::Script(_, key, _)
-            | Self::Increment(key, ..) => key,
+            | Self::Increment(key, ..)
+            | Self::Publish(key, _) => key,
             Self::GetTogether(keys) => keys.first().copied().unwrap_or_default(),
         };
         redis_keyslot(key.as_bytes())
@@ -111,6 +114,12 @@ impl<'a> Request<'a> {
                 let arguments = [by.to_string(), ttl_millis(ttl).to_string()].map(Bytes::from);
                 Box::pin(evaluate(client, INCREMENT, key, arguments.into_iter())).await
             }
+            Self::Publish(topic, payload) => {
+                let slot = ClusterHash::Custom(redis_keyslot(topic.as_bytes()));
+                let command = CustomCommand::new_static("SPUBLISH", slot, false);
+                let parts = vec![Value::from(topic), Value::from(payload.clone())];
+                Box::pin(client.custom(command, parts)).await
+            }
         }
     }
 
@@ -118,8 +127,10 @@ impl<'a> Request<'a> {
     pub(super) fn reply(self, answer: Value) -> Result<Reply, RedisError> {
         match self {
             Self::Get(_) => values::optional_bytes(answer, "GET").map(Reply::Value),
-            // Its answers are taken apart by whoever asks for several.
-            Self::GetTogether(_) => Err(values::unexpected(&answer, "a command of one answer")),
+            // Their answers are taken apart by whoever asks.
+            Self::GetTogether(_) | Self::Publish(..) => {
+                Err(values::unexpected(&answer, "a command of one answer"))
+            }
             Self::Set(..) => values::is_written(&answer).map(Reply::Applied),
             Self::Unlink(_) => values::flag(&answer, "UNLINK").map(Reply::Applied),
             Self::Expire(..) => values::flag(&answer, "PEXPIRE").map(Reply::Applied),

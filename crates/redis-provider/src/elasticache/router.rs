@@ -13,7 +13,7 @@ use super::diagnosis::Trouble;
 use super::errors::Redirect;
 use super::link::Signals;
 use super::node::{Node, Nursery};
-use super::settings::{Address, Plan};
+use super::settings::{Address, Messages, Plan};
 use super::topology::{Member, Topology};
 use super::view::{Placed, View};
 use crate::error::RedisError;
@@ -58,6 +58,16 @@ impl Router {
     /// Tells of each new view.
     pub(super) fn watch(&self) -> watch::Receiver<Arc<View>> {
         self.view.subscribe()
+    }
+
+    /// Whether messages go to the shard that owns their topic.
+    pub(super) fn is_sharded(&self) -> bool {
+        self.shards(&self.view.borrow())
+    }
+
+    /// The same where this is what the servers look like.
+    pub(super) fn shards(&self, view: &View) -> bool {
+        self.plan().messages == Messages::Sharded && view.is_cluster
     }
 
     /// Whom to send a command for a slot.

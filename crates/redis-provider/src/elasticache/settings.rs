@@ -41,6 +41,8 @@ pub struct ElastiCacheSettings {
     pub connections: usize,
     /// Whether scans go to replicas. Nothing else is ever read from one.
     pub scan_replicas: bool,
+    /// How messages travel in a cluster.
+    pub messages: Messages,
     /// The longest that establishing a connection may take, TLS and authentication included.
     pub connect_timeout: Duration,
     /// The longest that a call may take.
@@ -58,10 +60,22 @@ impl ElastiCacheSettings {
             tls: None,
             connections: 1,
             scan_replicas: false,
+            messages: Messages::Classic,
             connect_timeout: Duration::from_secs(1),
             command_timeout: Duration::from_millis(250),
         }
     }
+}
+
+/// How messages travel in a cluster. All who are to hear of each other need the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Messages {
+    /// To every node, by `PUBLISH`: one connection to any of them hears all.
+    #[default]
+    Classic,
+    /// To the shard that owns the topic's slot, by `SPUBLISH`: a connection to each such shard.
+    /// Needs Redis 7. A single server does as before.
+    Sharded,
 }
 
 /// Whether the servers form a cluster.
@@ -104,6 +118,7 @@ pub(super) struct Plan {
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) connections: usize,
     pub(super) scan_replicas: bool,
+    pub(super) messages: Messages,
     pub(super) connect_timeout: Duration,
     pub(super) command_timeout: Duration,
 }
@@ -118,6 +133,7 @@ impl fmt::Debug for Plan {
             .field("tls", &self.tls.is_some())
             .field("connections", &self.connections)
             .field("scan_replicas", &self.scan_replicas)
+            .field("messages", &self.messages)
             .finish_non_exhaustive()
     }
 }
@@ -138,6 +154,7 @@ impl Plan {
             tls: settings.tls.as_ref().map(tls::client_config).transpose()?.map(Arc::new),
             connections: settings.connections,
             scan_replicas: settings.scan_replicas,
+            messages: settings.messages,
             connect_timeout: settings.connect_timeout,
             command_timeout: settings.command_timeout,
         })

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use redis_provider::testing::contract::{self, TimeControl};
 use redis_provider::{
-    ClusterMode, Credentials, ElastiCacheSettings, RedisProvider, ScanCursor, TlsSettings, Topology,
+    ClusterMode, Credentials, ElastiCacheSettings, Messages, RedisProvider, ScanCursor,
+    TlsSettings, Topology,
 };
 
 use crate::bench::{Cluster, connect, eventually, password};
@@ -93,7 +94,8 @@ async fn the_least_rights_suffice_and_replicas_can_be_scanned() {
     assert_eq!(reads.await, [false, false, false, true, true, true], "who was scanned");
     provider.close().await;
 
-    let settings = ElastiCacheSettings { scan_replicas: false, ..settings };
+    let messages = Messages::Sharded;
+    let settings = ElastiCacheSettings { scan_replicas: false, messages, ..settings };
     let provider = connect(&patient(settings)).await;
     contract::run_all(Arc::clone(&provider) as Arc<dyn RedisProvider>, TimeControl::Real).await;
     provider.close().await;

@@ -15,4 +15,5 @@ mod credentials;
 mod faults;
 mod ledger;
 mod settings;
+mod sharded;
 mod subscriptions;

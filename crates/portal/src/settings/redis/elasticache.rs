@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use redis_provider::{ClusterMode, ElastiCacheSettings, TlsSettings};
+use redis_provider::{ClusterMode, ElastiCacheSettings, Messages, TlsSettings};
 
 use super::address::{self, Address, DEFAULT_PORT, is_loopback};
 use super::credentials::{self, Login};
 use super::{Inside, RedisTuning, Service, pasted, upstash};
 use crate::settings::Environment;
 use crate::settings::faults::Faults;
+use crate::settings::tuning::MessageKind;
 use crate::settings::variables::Variables;
 
 const TLS: &str = "REDIS_TLS";
@@ -86,6 +87,10 @@ pub(super) fn read(
         tls: address.is_encrypted.then_some(TlsSettings { authorities }),
         connections: tuning.connections,
         scan_replicas: tuning.scan_replicas,
+        messages: match tuning.messages {
+            MessageKind::Classic => Messages::Classic,
+            MessageKind::Sharded => Messages::Sharded,
+        },
         connect_timeout: Duration::from_millis(tuning.connect_timeout_ms),
         command_timeout: Duration::from_millis(tuning.command_timeout_ms),
     };

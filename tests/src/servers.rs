@@ -188,6 +188,13 @@ impl OwnRedis {
     pub async fn dies(mut self) {
         self.process.kill().await.unwrap();
     }
+
+    /// Kills it, and starts it again, empty, after a while.
+    pub async fn is_away(&mut self, pause: Duration) {
+        self.process.kill().await.unwrap();
+        tokio::time::sleep(pause).await;
+        *self = Self::start_on(self.port).await;
+    }
 }
 
 /// A dev-upstash over a redis-server, both the test's own; they end when this is dropped.
@@ -196,7 +203,7 @@ pub struct OwnUpstash {
     url: String,
     http: reqwest::Client,
     _front: Child,
-    _redis: OwnRedis,
+    redis: OwnRedis,
 }
 
 impl OwnUpstash {
@@ -221,7 +228,7 @@ impl OwnUpstash {
         })
         .await;
         let url = format!("http://127.0.0.1:{port}");
-        Self { url, http: crate::client::http(), _front: front, _redis: redis }
+        Self { url, http: crate::client::http(), _front: front, redis }
     }
 
     /// How a portal reaches it.
@@ -229,11 +236,21 @@ impl OwnUpstash {
         crate::portal::Redis::Upstash { url: self.url.clone(), token: Self::TOKEN.to_owned() }
     }
 
+    /// The server behind it, where its data and its messages are.
+    pub fn redis(&self) -> &OwnRedis {
+        &self.redis
+    }
+
     /// Breaks it from now on.
     pub async fn fails_with(&self, fault: &str) {
         let request = self.http.put(format!("{}/dev/faults", self.url));
         let answer = request.json(&serde_json::json!({ "fault": fault })).send().await.unwrap();
         assert!(answer.status().is_success(), "{fault}: {}", answer.text().await.unwrap());
+    }
+
+    /// Its data is gone, and for a while there is no server to ask.
+    pub async fn loses_its_redis(&mut self, pause: Duration) {
+        self.redis.is_away(pause).await;
     }
 
     /// Ends every fault.

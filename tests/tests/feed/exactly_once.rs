@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use portal_tests::portal::{Portal, Redis};
 use portal_tests::servers::OwnPostgres;
-use portal_tests::tenant::{Tenant, World};
+use portal_tests::tenant::World;
 use portal_tests::waiting::eventually;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection, Row};
+use portal_tests::written::{connects, count, writes_all};
+use sqlx::Row;
 use tenancy::Role;
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ async fn each_event_is_told_once_although_the_database_crashes_under_three_relay
     }
     let url = &world.databases.superuser_url;
     let events: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(EVENTS).collect();
-    let writes = writes_all(url, &tenant, &events);
+    let writes = writes_all(url, &tenant, &events, AT_A_TIME);
     let crashes = async {
         for told in [EVENTS / 10, EVENTS / 2] {
             eventually("a part is told", LATER, async || {
@@ -88,42 +88,6 @@ async fn each_event_is_told_once_although_the_database_crashes_under_three_relay
         })
         .await;
     }
-}
-
-/// Writes all of them, each once, whatever becomes of the connection: what is not known to be
-/// committed is looked for before it is written again.
-async fn writes_all(url: &str, tenant: &Tenant, events: &[Uuid]) {
-    let job = Uuid::now_v7();
-    for part in events.chunks(AT_A_TIME) {
-        eventually("a part is written", SOON, async || {
-            let mut connection = connects(url).await?;
-            sqlx::query(
-                "INSERT INTO outbox (tenant_id, event_id, kind, subject, payload)
-                 SELECT $1, event, 'application.submitted', event, jsonb_build_object(
-                     'v', 1, 'job', $3::uuid, 'application', event, 'source', 'board',
-                     'from', NULL, 'to', 'applied')
-                 FROM unnest($2::uuid[]) AS event
-                 WHERE NOT EXISTS (SELECT 1 FROM event_log WHERE event_id = event)
-                   AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = event)",
-            )
-            .bind(tenant.id)
-            .bind(part)
-            .bind(job)
-            .execute(&mut connection)
-            .await
-            .ok()
-        })
-        .await;
-    }
-}
-
-async fn connects(url: &str) -> Option<PgConnection> {
-    PgConnection::connect_with(&url.parse::<PgConnectOptions>().unwrap()).await.ok()
-}
-
-async fn count(connection: &mut PgConnection, sql: &'static str) -> Option<usize> {
-    let count: Option<i64> = sqlx::query_scalar(sql).fetch_one(connection).await.ok()?;
-    usize::try_from(count.unwrap_or_default()).ok()
 }
 
 /// A figure without labels.

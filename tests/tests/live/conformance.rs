@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portal_tests::client::Browser;
+use portal_tests::crowd::SOON;
 use portal_tests::event_sources::{Chromium, Npm, Seen, Source};
 use portal_tests::portal::{Portal, Redis};
 use portal_tests::tenant::{Tenant, World};
@@ -10,8 +11,6 @@ use reqwest::Method;
 use serde_json::Value;
 use tenancy::Role;
 use uuid::Uuid;
-
-use crate::crowd::SOON;
 
 const STREAM: &str = "/api/events/stream";
 

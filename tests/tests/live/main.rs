@@ -10,7 +10,6 @@
 
 mod access;
 mod conformance;
-mod crowd;
 mod losses;
 mod slow;
 mod storm;

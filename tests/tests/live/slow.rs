@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use portal_tests::client::Browser;
+use portal_tests::crowd::{Instances, SOON};
 use portal_tests::events::EventStream;
 use portal_tests::portal::Redis;
 use portal_tests::servers::OwnRedis;
@@ -15,8 +16,6 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
-
-use crate::crowd::{Pair, SOON};
 
 const CLIENTS: usize = 99;
 const STEPS: u32 = 60;
@@ -64,7 +63,7 @@ async fn reads(mut stream: EventStream, count: usize) -> (EventStream, Vec<i64>)
 }
 
 /// Lets much happen; answers the streams and the 99th percentile of their lags.
-async fn round(pair: &Pair, streams: Vec<EventStream>) -> (Vec<EventStream>, i64) {
+async fn round(pair: &Instances, streams: Vec<EventStream>) -> (Vec<EventStream>, i64) {
     let count = usize::try_from(STEPS * EACH.unsigned_abs()).unwrap();
     let mut readers = JoinSet::new();
     for stream in streams {
@@ -85,7 +84,7 @@ async fn round(pair: &Pair, streams: Vec<EventStream>) -> (Vec<EventStream>, i64
 async fn one_that_stops_reading_moves_neither_the_others_nor_the_memory() {
     let redis = OwnRedis::start_new().await;
     let settings = [("PORTAL__EVENTS__UNREAD_SECONDS", "15")];
-    let pair = Pair::over(Redis::At(redis.url()), &settings).await;
+    let pair = Instances::over(Redis::At(redis.url()), &settings).await;
     let (portal, browser) = (&pair.portals[0], &pair.browsers[2]);
     let mut streams = Vec::new();
     for _ in 0..CLIENTS {

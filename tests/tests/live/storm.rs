@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portal_tests::crowd::{Instances, SOON};
 use portal_tests::events::{Event, EventStream};
 use portal_tests::job;
 use portal_tests::portal::Redis;
@@ -10,8 +11,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
-
-use crate::crowd::{Pair, SOON};
 
 const CLIENTS: usize = 2_000;
 
@@ -24,7 +23,7 @@ const WRITE: Duration = Duration::from_secs(5);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_that_lose_their_instance_are_back_soon_and_miss_nothing() {
     let redis = OwnRedis::start_new().await;
-    let mut pair = Pair::over(Redis::At(redis.url()), &[]).await;
+    let mut pair = Instances::over(Redis::At(redis.url()), &[]).await;
     let second = pair.portals[1].base_url().to_owned();
     let memory = pair.portals[0].resident_kib();
     let mut clients = JoinSet::new();

@@ -1,10 +1,13 @@
 //! Live streams: the same on every provider.
 
+mod access;
+mod crowds;
 pub(crate) mod two_instances;
 
 use std::time::Duration;
 
 use portal_tests::client::Browser;
+use portal_tests::environment;
 use portal_tests::events::{Event, EventStream};
 use portal_tests::portal::{Portal, Redis};
 use portal_tests::tenant::{Tenant, World};
@@ -18,6 +21,11 @@ const SOON: Duration = Duration::from_secs(10);
 /// The outbox is looked at often: nobody wakes the portal for rows that tests write.
 pub(crate) const EAGER: [(&str, &str); 2] =
     [("PORTAL__RELAY__INTERVAL_MS", "50"), ("PORTAL__RELAY__FAN_OUT_LONGEST_INTERVAL_MS", "50")];
+
+/// As many as can share what the stage is about: memory is one process's own.
+fn instances() -> usize {
+    if environment::staged_provider().as_deref() == Some("memory") { 1 } else { 2 }
+}
 
 struct House {
     portal: Portal,

@@ -1,11 +1,11 @@
-//! Many clients at two instances, and what each of them was told.
+//! Many clients at one or more instances, and what each of them was told.
 
 use std::time::Duration;
 
-use portal_tests::client::Browser;
-use portal_tests::events::EventStream;
-use portal_tests::portal::{Portal, Redis};
-use portal_tests::tenant::{Tenant, World};
+use crate::client::Browser;
+use crate::events::EventStream;
+use crate::portal::{Portal, Redis};
+use crate::tenant::{Tenant, World};
 use tenancy::Role;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,28 +23,43 @@ const SETTINGS: [(&str, &str); 6] = [
     ("PORTAL__DATABASE__MAX_CONNECTIONS", "8"),
 ];
 
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// Longest time for what needs no more than a moment.
+pub const SOON: Duration = Duration::from_secs(10);
 
 /// The same for a crowd, and for what a fault has held up.
-pub(crate) const LATER: Duration = Duration::from_secs(60);
+pub const LATER: Duration = Duration::from_secs(60);
 
 /// Whoever is told of applications.
 const ROLES: [Role; 3] = [Role::Owner, Role::Admin, Role::Recruiter];
 
-pub(crate) struct Pair {
-    pub(crate) portals: Vec<Portal>,
-    pub(crate) tenant: Tenant,
+/// Instances over one database and one Redis.
+#[derive(Debug)]
+pub struct Instances {
+    /// The portals.
+    pub portals: Vec<Portal>,
+    /// Where things happen.
+    pub tenant: Tenant,
     /// One for each of the roles, signed in.
-    pub(crate) browsers: Vec<Browser>,
+    pub browsers: Vec<Browser>,
 }
 
-impl Pair {
-    pub(crate) async fn over(redis: Redis, settings: &[(&str, &str)]) -> Self {
-        let world = World::shared().await;
+impl Instances {
+    /// Two of them over this Redis.
+    pub async fn over(redis: Redis, settings: &[(&str, &str)]) -> Self {
+        Self::start(&World::shared().await, 2, redis, settings).await
+    }
+
+    /// So many of them.
+    pub async fn start(
+        world: &World,
+        count: usize,
+        redis: Redis,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let tenant = world.tenant().await;
         let settings: Vec<_> = SETTINGS.iter().chain(settings).copied().collect();
         let mut portals = Vec::new();
-        for _ in 0..2 {
+        for _ in 0..count {
             portals.push(Portal::spawn_with(&world.databases, redis.clone(), &settings).await);
         }
         let mut browsers = Vec::new();
@@ -54,12 +69,13 @@ impl Pair {
         Self { portals, tenant, browsers }
     }
 
-    pub(crate) fn addresses(&self) -> Vec<String> {
+    /// Where they are.
+    pub fn addresses(&self) -> Vec<String> {
         self.portals.iter().map(|portal| portal.base_url().to_owned()).collect()
     }
 
     /// So many applications a step, so many steps, with pauses.
-    pub(crate) async fn happen(&self, steps: u32, each: i32, pause: Duration) {
+    pub async fn happen(&self, steps: u32, each: i32, pause: Duration) {
         let job = Uuid::now_v7();
         let begun = Instant::now();
         for step in 1..=steps {
@@ -71,15 +87,18 @@ impl Pair {
 
 /// What a client was told: every number that it got, in the order that it got them.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
-    pub(crate) numbers: Vec<i64>,
-    pub(crate) connections: usize,
-    pub(crate) resets: usize,
+pub struct Told {
+    /// Of notifications.
+    pub numbers: Vec<i64>,
+    /// How often it connected.
+    pub connections: usize,
+    /// How often it was told to begin anew.
+    pub resets: usize,
 }
 
 impl Told {
     /// Panics unless it was told everything once and in order.
-    pub(crate) fn is_whole(&self, count: i64, who: usize) {
+    pub fn is_whole(&self, count: i64, who: usize) {
         let expected: Vec<i64> = (1..=count).collect();
         let first_wrong = self.numbers.iter().zip(&expected).position(|(got, want)| got != want);
         assert_eq!(
@@ -93,23 +112,28 @@ impl Told {
 }
 
 /// Clients that read until they have everything, and come back whenever they lose their stream.
-pub(crate) struct Crowd {
+#[derive(Debug)]
+pub struct Crowd {
     clients: JoinSet<(usize, Told)>,
     /// How many notifications there are in all, once that is known.
     all: watch::Sender<Option<i64>>,
 }
 
 impl Crowd {
-    /// Connects `count` clients; each hangs up after a random time of up to `patience` and goes on at
+    /// Connects `count` clients of `instances`; each hangs up after a random time of up to `patience` and goes on at
     /// another of the addresses.
-    pub(crate) async fn of(pair: &Pair, count: usize, patience: Option<Duration>) -> Self {
+    pub async fn of(instances: &Instances, count: usize, patience: Option<Duration>) -> Self {
         let (all, known) = watch::channel(None);
         let mut clients = JoinSet::new();
         let (ready, mut are_ready) = tokio::sync::mpsc::channel(count);
         for number in 0..count {
-            let browser = pair.browsers[number % pair.browsers.len()].clone();
-            let client =
-                Client { browser, addresses: pair.addresses(), patience, known: known.clone() };
+            let browser = instances.browsers[number % instances.browsers.len()].clone();
+            let client = Client {
+                browser,
+                addresses: instances.addresses(),
+                patience,
+                known: known.clone(),
+            };
             let ready = ready.clone();
             clients.spawn(async move { (number, client.reads(number, ready).await) });
         }
@@ -120,7 +144,7 @@ impl Crowd {
     }
 
     /// Waits until everybody was told `count` times; answers what each was told.
-    pub(crate) async fn tells(mut self, count: i64, within: Duration) -> Vec<Told> {
+    pub async fn tells(mut self, count: i64, within: Duration) -> Vec<Told> {
         self.all.send_replace(Some(count));
         let mut told = Vec::new();
         let deadline = Instant::now() + within;

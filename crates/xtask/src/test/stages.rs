@@ -104,10 +104,11 @@ impl Stage {
         };
     }
 
-    /// Tests that the stage leaves out, by a part of their names.
-    fn skipped(&self) -> Option<&'static str> {
-        let is_memory = matches!(self.scope, Scope::BlackBox { provider: "memory", .. });
-        is_memory.then_some(OF_TWO_INSTANCES)
+    /// Whether the processes cannot hear each other. Tests that run side by side share a Postgres,
+    /// so the portal of one would take up the events of another and could wake nobody there: such a
+    /// stage runs one test at a time, and leaves those of two instances out.
+    fn is_of_one_process(&self) -> bool {
+        matches!(self.scope, Scope::BlackBox { provider: "memory", .. })
     }
 
     /// For nextest. The whole workspace is selected and then filtered: naming a package would build
@@ -123,14 +124,18 @@ impl Stage {
             Scope::BlackBox { binaries, .. } => {
                 let binaries: Vec<_> =
                     binaries.iter().map(|name| format!("binary({name})")).collect();
-                let without = match self.skipped() {
-                    Some(name) => format!(" and not test({name})"),
-                    None => String::new(),
+                let without = match self.is_of_one_process() {
+                    true => format!(" and not test({OF_TWO_INSTANCES})"),
+                    false => String::new(),
                 };
                 format!("package({BLACK_BOX}) and ({}){without}", binaries.join(" or "))
             }
         };
-        vec!["--workspace".to_owned(), "-E".to_owned(), filter]
+        let mut arguments = vec!["--workspace".to_owned(), "-E".to_owned(), filter];
+        if self.is_of_one_process() {
+            arguments.push("--test-threads=1".to_owned());
+        }
+        arguments
     }
 
     /// For `cargo test`. The documentation's tests have had their turn.
@@ -155,9 +160,9 @@ impl Stage {
             Scope::BlackBox { binaries, .. } => {
                 let binaries: Vec<_> =
                     binaries.iter().map(|name| format!("--test {name}")).collect();
-                let without = match self.skipped() {
-                    Some(name) => format!(" -- --skip {name}"),
-                    None => String::new(),
+                let without = match self.is_of_one_process() {
+                    true => format!(" -- --test-threads=1 --skip {OF_TWO_INSTANCES}"),
+                    false => String::new(),
                 };
                 format!("--package {BLACK_BOX} {}{without}", binaries.join(" "))
             }
@@ -313,10 +318,10 @@ mod tests {
         );
         let memory = staged("memory");
         let filter = "package(portal-tests) and (binary(provider)) and not test(two_instances::)";
-        assert_eq!(memory.nextest_arguments(), ["--workspace", "-E", filter]);
+        assert_eq!(memory.nextest_arguments(), ["--workspace", "-E", filter, "--test-threads=1"]);
         assert_eq!(
             memory.cargo_arguments().join(" "),
-            "--package portal-tests --test provider -- --skip two_instances::"
+            "--package portal-tests --test provider -- --test-threads=1 --skip two_instances::"
         );
     }
 }

@@ -72,7 +72,7 @@ pub(crate) enum Offered {
     Taken,
     /// It was written before, is not for these eyes, or is noted for whoever reads the feed.
     Passed,
-    /// Something before it is missing: the feed has to be read.
+    /// Something before it is missing, or more may be seen than is known: the feed has to be read.
     Behind,
     /// It does not fit any more.
     Full,
@@ -157,14 +157,25 @@ impl Client {
                 state.phase = Phase::Reading;
                 Offered::Behind
             }
+            // It is told to those who may see it. What this stream may see was found out at its
+            // last look, so that may be what is behind, and the feed is to say.
+            Phase::Live if !state.sight.shows(notice.needs, notice.job) => {
+                state.wanted = state.wanted.max(seq);
+                state.phase = Phase::Reading;
+                Offered::Behind
+            }
             Phase::Live => state.append(seq, notice),
         }
     }
 
-    /// A notice that was read from the feed.
-    pub(crate) fn append(&self, seq: i64, notice: &Written) -> Offered {
+    /// A notice that was read from the feed, for whoever had this `sight` afterwards.
+    pub(crate) fn append(&self, seq: i64, notice: &Written, sight: &Sight) -> Offered {
         let mut state = self.state();
         if state.phase == Phase::Closing || seq <= state.at.seq {
+            return Offered::Passed;
+        }
+        if !sight.shows(notice.needs, notice.job) {
+            state.at.seq = seq;
             return Offered::Passed;
         }
         state.append(seq, notice)
@@ -339,12 +350,11 @@ impl Client {
 impl State {
     fn append(&mut self, seq: i64, notice: &Written) -> Offered {
         let at = Cursor { seq, ..self.at };
-        let is_shown = self.sight.shows(notice.needs, notice.job);
-        if is_shown && !self.push(notice.frame(at)) {
+        if !self.push(notice.frame(at)) {
             return Offered::Full;
         }
         self.at = at;
-        if is_shown { Offered::Taken } else { Offered::Passed }
+        Offered::Taken
     }
 
     fn push(&mut self, frame: Bytes) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::client::{Client, Offered};
-use super::truth::{Head, Page, Standing, TruthUnavailable};
+use super::truth::{Head, Page, Sight, Standing, TruthUnavailable};
 use super::{Inner, Resume, snapshots};
 use crate::stream::{self, Cursor, Hello, Why, WhyReset};
 
@@ -36,8 +36,8 @@ pub(super) async fn read(
             None => Some(at.seq),
         };
         let is_new = begin.is_some();
-        let mut page = match page(&inner, &client, after, is_new).await {
-            Read::Page(page) => page,
+        let (mut page, sight) = match page(&inner, &client, after).await {
+            Read::Page(page, sight) => (page, sight),
             Read::Ended => return inner.close(&client, Why::Revoked),
             Read::Unavailable => {
                 tokio::time::sleep(pause).await;
@@ -58,7 +58,7 @@ pub(super) async fn read(
         }
         let is_last = page.notices.len() < usize::from(inner.settings.page);
         for (seq, notice) in &page.notices {
-            match client.append(*seq, &notice.write()) {
+            match client.append(*seq, &notice.write(), &sight) {
                 Offered::Full => return inner.close(&client, Why::Slow),
                 Offered::Taken => inner.figures.replayed.one(),
                 Offered::Passed | Offered::Behind => {}
@@ -89,27 +89,31 @@ async fn is_emptied(client: &Client, patience: Duration) -> bool {
 
 /// What came of a question.
 enum Read {
-    Page(Page),
+    /// A page, and what the viewer may see of it.
+    Page(Page, Sight),
     Ended,
     Unavailable,
 }
 
-/// One page; few streams read at a time, whatever happens to all of them at once. For a new stream
-/// it is asked first whether it still may be, and what it may see: it is registered by now, so no
-/// change after this passes it by.
-async fn page(inner: &Inner, client: &Client, after: Option<i64>, is_new: bool) -> Read {
+/// One page; few streams read at a time, whatever happens to all of them at once.
+///
+/// Whether the stream still may be and what it may see is asked after the page, never taken from
+/// the last look: whoever was given more since then would be passed over by what they may see now.
+/// The stream is registered, so no change after this passes it by.
+async fn page(inner: &Inner, client: &Client, after: Option<i64>) -> Read {
     let Ok(_turn) = inner.reads.acquire().await else { return Read::Unavailable };
     inner.figures.reads.one();
     let viewer = &client.viewer;
     let questions = async {
-        if is_new {
-            let standings = inner.truth.standings(std::slice::from_ref(viewer)).await?;
-            match standings.into_iter().next() {
-                Some(Standing::Stands { sight, .. }) => client.sees(sight),
-                Some(Standing::Ended) | None => return Ok(Read::Ended),
+        let page = inner.truth.page(viewer, after, inner.settings.page).await?;
+        let standings = inner.truth.standings(std::slice::from_ref(viewer)).await?;
+        Ok(match standings.into_iter().next() {
+            Some(Standing::Stands { sight, .. }) => {
+                client.sees(sight.clone());
+                Read::Page(page, sight)
             }
-        }
-        inner.truth.page(viewer, after, inner.settings.page).await.map(Read::Page)
+            Some(Standing::Ended) | None => Read::Ended,
+        })
     };
     let answer: Result<Result<Read, TruthUnavailable>, _> =
         timeout(inner.settings.deadline, questions).await;

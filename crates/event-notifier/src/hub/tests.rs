@@ -390,19 +390,39 @@ async fn only_the_session_that_ended_loses_its_streams() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_was_given_more_is_passed_over_by_nothing() {
+    let house = House::new(HubSettings::default());
+    *house.books.sight.lock().unwrap() = sight(Role::Viewer, &[]);
+    let mut reader = house.opens(1, Resume::AtHead);
+    passes(SOON).await;
+    reader.reads();
+    // What is told reaches the stream before anybody has had it looked at again.
+    *house.books.sight.lock().unwrap() = sight(Role::Recruiter, &[]);
+    for _ in 0..2 {
+        let told = house.books.commits(user(1));
+        house.hub.deliver(&told);
+    }
+    passes(SOON).await;
+    assert_eq!(reader.numbers(), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_is_shown_what_they_may_not_see_any_more() {
     let house = House::new(HubSettings::default());
     let mut reader = house.opens(1, Resume::AtHead);
     passes(SOON).await;
+    reader.reads();
     *house.books.sight.lock().unwrap() = sight(Role::HiringManager, &[]);
     house.hub.recheck(Concern::Tenant(tenant()));
     passes(SOON).await;
     let hidden = house.books.commits(user(1));
     house.hub.deliver(&hidden);
+    passes(SOON).await;
     *house.books.sight.lock().unwrap() = sight(Role::HiringManager, &[job()]);
     house.hub.recheck(Concern::Anybody);
     passes(SOON).await;
     let shown = house.books.commits(user(1));
     house.hub.deliver(&shown);
+    passes(SOON).await;
     assert_eq!(reader.numbers(), [2]);
 }

@@ -252,6 +252,24 @@ impl Tenant {
             .unwrap();
     }
 
+    /// Makes whoever changes the team wait, for as long as the connection is there.
+    pub async fn holds_up_the_team(&self) -> PgConnection {
+        let mut connection = self.world.superuser().await;
+        let lock = "SELECT pg_advisory_lock(hashtextextended('team:' || $1::text, 0))";
+        connection.execute(sqlx::query(lock).bind(self.id)).await.unwrap();
+        connection
+    }
+
+    /// How many changes of the team wait.
+    pub async fn waiting_for_the_team(&self) -> i64 {
+        let count = "SELECT count(*) FROM pg_locks
+                     WHERE locktype = 'advisory' AND NOT granted
+                     AND (classid::bigint << 32 | objid::bigint)
+                         = hashtextextended('team:' || $1::text, 0)";
+        let mut connection = self.world.superuser().await;
+        sqlx::query_scalar(count).bind(self.id).fetch_one(&mut connection).await.unwrap()
+    }
+
     /// Removes the member with this role, and tells nobody.
     pub async fn removes_behind_everybody(&self, role: Role) {
         let mut connection = self.world.superuser().await;

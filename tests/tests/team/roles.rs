@@ -1,13 +1,20 @@
 //! Another role for somebody.
 
+use std::time::Duration;
+
 use portal_tests::client::Browser;
 use portal_tests::console::{Console, FOLLOWS};
 use portal_tests::portal::{Portal, Redis};
 use portal_tests::tenant::World;
+use portal_tests::waiting::eventually;
 use serde_json::json;
+use sqlx::Connection as _;
 use tenancy::Role;
 
 use crate::support::{changes_role, team};
+
+/// Shorter than what a change of the team may wait for.
+const LONG: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn a_demoted_person_who_signs_in_again_is_still_demoted() {
@@ -87,6 +94,28 @@ async fn a_sign_in_brings_the_row_into_line_where_the_identity_provider_decides(
     console.is_mended(&subject).await;
     let owner = tenant.signs_in(&portal, Role::Recruiter).await;
     assert_eq!(owner.get("/api/session").await.expect(200).json()["role"], "owner");
+}
+
+#[tokio::test]
+async fn a_change_that_waited_while_its_maker_was_demoted_is_refused() {
+    let world = World::shared().await;
+    let tenant = world.tenant().await;
+    let portal = Portal::spawn(&world.databases, Redis::Memory).await;
+    let owner = tenant.signs_in(&portal, Role::Owner).await;
+    let admin = tenant.signs_in(&portal, Role::Admin).await;
+    let viewer = tenant.user(Role::Viewer).await;
+    let turn = tenant.holds_up_the_team().await;
+    let demotion = async {
+        eventually("the change waits", LONG, async || {
+            (tenant.waiting_for_the_team().await == 1).then_some(())
+        })
+        .await;
+        tenant.changes_role_behind_everybody(Role::Admin, Role::Recruiter).await;
+        turn.close().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(changes_role(&admin, viewer, "recruiter"), demotion);
+    answer.expect_problem(403, "forbidden");
+    assert_eq!(role_of(&owner, viewer).await, "viewer");
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@
 //!    turns errors into problem bodies, sets the common headers, writes the one log line of
 //!    an error.
 //! 2. `refuse_while_starting`, around everything that needs a database or a session.
-//! 3. `refuse_two_credentials`, so that no session is looked for where a token or a key came along.
+//! 3. `check_credentials`, so that no session is looked for where a token or a key came along, and
+//!    cookies under replaced keys are read.
 //! 4. the session middleware, around the routes that know people. Health and documents are
 //!    answered without it, so that they need no session store. A request without the cookie costs
 //!    it nothing.
@@ -29,7 +30,7 @@ use tenancy::Permission;
 use crate::analytics::reports;
 use crate::applications::{self, steps};
 use crate::auth::api_keys::routes as api_keys;
-use crate::auth::{accept_older_keys, refuse_two_credentials, routes as auth, session_middleware};
+use crate::auth::{check_credentials, routes as auth, session_middleware};
 use crate::cache_admin::{invalidate, keys, status, warm};
 use crate::edge::{CommonHeaders, EdgeSettings, Origins, edge};
 use crate::error::{ApiError, ErrorCode};
@@ -279,8 +280,7 @@ pub fn app(
 > {
     let sessions = web::scope("")
         .wrap(session_middleware(&state))
-        .wrap(from_fn(accept_older_keys))
-        .wrap(from_fn(refuse_two_credentials))
+        .wrap(from_fn(check_credentials))
         .wrap(from_fn(refuse_while_starting))
         .configure(configure_sessions)
         .default_service(web::to(refuse_path));

@@ -83,16 +83,7 @@ pub(crate) struct SessionCopy {
 }
 
 /// A session that was verified within the lease; none where it is known to have ended.
-pub(crate) type HeldSession = Option<Arc<Verified>>;
-
-/// A verified session, ready to be handed to requests.
-#[derive(Debug)]
-pub(crate) struct Verified {
-    pub(crate) tenant: TenantId,
-    pub(crate) user: UserId,
-    /// The record as JSON, which is the form that the session middleware carries it in.
-    pub(crate) json: String,
-}
+pub(crate) type HeldSession = Option<Arc<SessionRecord>>;
 
 /// The copies of sessions and memberships. Clones share them.
 #[derive(Clone, Debug)]
@@ -104,7 +95,7 @@ struct Inner {
     settings: SessionSettings,
     trust: Trust,
     sessions: Held<Sid, HeldSession>,
-    members: Held<(UserId, OrgId), (TenantId, Arc<OrganizationData>)>,
+    members: Held<(UserId, TenantId), (OrgId, Arc<OrganizationData>)>,
     turns: Semaphore,
     figures: Figures,
     signals: broadcast::Sender<AccessSignal>,
@@ -264,7 +255,7 @@ impl AccessCopies {
         {
             self.0.figures.copies.count();
             let data = Arc::new(data);
-            self.0.members.put((user, org.clone()), (tenant, Arc::clone(&data)), reading);
+            self.0.members.put((user, tenant), (org.clone(), Arc::clone(&data)), reading);
             return Ok(data);
         }
         Err(self.question())
@@ -277,8 +268,9 @@ impl AccessCopies {
         tenant: TenantId,
         org: &OrgId,
     ) -> Option<Arc<OrganizationData>> {
-        let (of_tenant, data) = self.0.members.get(&(user, org.clone()))?;
-        (of_tenant == tenant).then_some(data)
+        self.0
+            .members
+            .get_if(&(user, tenant), |(of_org, data)| (of_org == org).then(|| Arc::clone(data)))
     }
 
     /// To be taken before the ledger is asked for organization data.
@@ -299,7 +291,7 @@ impl AccessCopies {
         at: OffsetDateTime,
     ) {
         self.0.trust.settle(question.mark, at);
-        self.0.members.put((user, org.clone()), (tenant, Arc::clone(data)), question.reading);
+        self.0.members.put((user, tenant), (org.clone(), Arc::clone(data)), question.reading);
         // The end of a suspension should be noticed at once, however it came about.
         if data.tenant_status == TenantStatus::Active {
             self.write(&redis_key(user, org), &**data, at, ORGANIZATION_TTL, question.asked).await;
@@ -429,7 +421,7 @@ impl Inner {
             // That a session has ended stays true.
             session.as_ref().is_some_and(|session| signal.concerns(session.tenant, session.user))
         });
-        self.members.drop_where(|(user, _), (tenant, _)| signal.concerns(*tenant, *user));
+        self.members.drop_where(|(user, tenant), _| signal.concerns(*tenant, *user));
         // An error means that nobody listens.
         let _nobody_listens = self.signals.send(signal);
     }

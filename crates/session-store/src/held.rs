@@ -1,11 +1,12 @@
 //! What the process holds, for no longer than the lease.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::hash::{BuildHasher as _, Hash};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 /// Shares of the memory, so that requests do not queue for one lock.
@@ -16,10 +17,13 @@ const SHARES: usize = 16;
 pub(crate) struct Held<K, V> {
     lease: Duration,
     most: usize,
-    shares: Vec<Mutex<HashMap<K, Entry<V>>>>,
+    shares: Vec<Mutex<Share<K, V>>>,
+    // Keys are hashes of secrets and ids of ours: nobody outside chooses them.
     hasher: RandomState,
     drops: AtomicU64,
 }
+
+type Share<K, V> = HashMap<K, Entry<V>, RandomState>;
 
 #[derive(Debug)]
 struct Entry<V> {
@@ -41,16 +45,21 @@ impl<K: Eq + Hash, V: Clone> Held<K, V> {
             lease,
             most: most.div_ceil(SHARES),
             shares: (0..SHARES).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             drops: AtomicU64::new(0),
         }
     }
 
     /// The value, while its lease lasts.
     pub(crate) fn get(&self, key: &K) -> Option<V> {
+        self.get_if(key, |value| Some(value.clone()))
+    }
+
+    /// What is wanted of the value, while its lease lasts.
+    pub(crate) fn get_if<T>(&self, key: &K, wanted: impl FnOnce(&V) -> Option<T>) -> Option<T> {
         let share = self.share(key)?;
         let entry = share.get(key)?;
-        (Instant::now() < entry.until).then(|| entry.value.clone())
+        if Instant::now() < entry.until { wanted(&entry.value) } else { None }
     }
 
     /// To be taken before the value is read.
@@ -89,7 +98,7 @@ impl<K: Eq + Hash, V: Clone> Held<K, V> {
         }
     }
 
-    fn share(&self, key: &K) -> Option<MutexGuard<'_, HashMap<K, Entry<V>>>> {
+    fn share(&self, key: &K) -> Option<MutexGuard<'_, Share<K, V>>> {
         let number = usize::try_from(self.hasher.hash_one(key) % SHARES as u64).ok()?;
         let share = self.shares.get(number)?;
         Some(share.lock().unwrap_or_else(PoisonError::into_inner))

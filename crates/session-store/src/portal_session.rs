@@ -3,14 +3,18 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_session::{Session, SessionExt as _, SessionInsertError};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
+use crate::error::StoreUnavailable;
 use crate::record::{NewSession, SessionRecord};
+use crate::sid::Sid;
+use crate::store::PortalSessionStore;
 
-/// The entry of actix's session map that says who is signed in.
+/// The entry of actix's session map that says which session it is, by [`Carried`].
 pub(crate) const RECORD: &str = "record";
 
 /// The entry that says who is to be signed in; it is on its way to the store and never stored as
@@ -25,19 +29,59 @@ pub(crate) const SIGN_IN: &str = "sign-in";
 #[derive(Clone)]
 pub struct PortalSession(Session);
 
+/// What the session map carries from the store to the request.
+pub(crate) enum Carried {
+    /// The name of a session that the process holds: what it says need not be written as text and
+    /// read again by each request.
+    Name(Sid),
+    /// What a session says that could not be held; the store would have to look it up once more.
+    Record(Arc<SessionRecord>),
+}
+
+impl Carried {
+    pub(crate) fn write(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Name(sid) => Ok(sid.to_string()),
+            Self::Record(record) => serde_json::to_string(&**record),
+        }
+    }
+
+    /// The store has written it itself, so text that is neither can only mean that the store was
+    /// replaced by one that is not ours; that signs nobody in.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Sid::parse(text).map(Self::Name).or_else(|| {
+            serde_json::from_str(text).ok().map(|record| Self::Record(Arc::new(record)))
+        })
+    }
+}
+
 /// The session cannot be written as JSON: one of its instants is past the year 9999.
 #[derive(Debug, thiserror::Error)]
 #[error("the session cannot be stored")]
 pub struct InvalidRecord(#[source] SessionInsertError);
 
 impl PortalSession {
-    /// Who is signed in; `None` where nobody is.
+    /// Who is signed in; `None` where nobody is, which includes a session that has ended since the
+    /// request began. `store` is the one that the session middleware stands on.
     ///
-    /// The store has written the record itself, so text that is no record can only mean that the
-    /// store was replaced by one that is not ours; that signs nobody in.
+    /// # Errors
+    ///
+    /// The middleware has just looked the session up, so the store asks nobody again within the
+    /// lease; afterwards it fails where nobody can tell.
+    pub async fn current(
+        &self,
+        store: &PortalSessionStore,
+    ) -> Result<Option<Arc<SessionRecord>>, StoreUnavailable> {
+        match self.carried() {
+            Some(Carried::Name(sid)) => store.verified(sid).await,
+            Some(Carried::Record(record)) => Ok(Some(record)),
+            None => Ok(None),
+        }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the typed accessor")]
-    pub fn current(&self) -> Option<SessionRecord> {
-        self.0.get(RECORD).ok().flatten()
+    fn carried(&self) -> Option<Carried> {
+        self.0.entries().get(RECORD).and_then(|text| Carried::parse(text))
     }
 
     /// Signs somebody in: the cookie gets a new value, and the session that it named before, if

@@ -31,13 +31,13 @@ impl Sid {
 
     /// From hexadecimal digits; none where they are something else.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits: Vec<u8> = text
-            .chars()
-            .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()))
-            .collect::<Option<_>>()?;
-        let (pairs, rest) = digits.as_chunks::<2>();
-        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-        if rest.is_empty() { bytes.try_into().ok().map(Self) } else { None }
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let pairs: &[[u8; 2]; BYTES] = pairs.try_into().ok()?;
+        let mut bytes = [0; BYTES];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        rest.is_empty().then_some(Self(bytes))
     }
 
     /// Where Redis has its copy.
@@ -47,9 +47,30 @@ impl Sid {
 }
 
 /// In hexadecimal digits.
+/// The value of a hexadecimal digit.
+fn digit(letter: u8) -> Option<u8> {
+    match letter {
+        b'0'..=b'9' => Some(letter - b'0'),
+        b'a'..=b'f' => Some(letter - b'a' + 10),
+        b'A'..=b'F' => Some(letter - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// The hexadecimal digit of a value below 16.
+fn letter(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+}
+
 impl fmt::Display for Sid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        // In one piece: each request with a session writes it.
+        let mut text = [0; 2 * BYTES];
+        let (pairs, _) = text.as_chunks_mut::<2>();
+        for ([high, low], byte) in pairs.iter_mut().zip(self.0) {
+            (*high, *low) = (letter(byte >> 4), letter(byte & 15));
+        }
+        formatter.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

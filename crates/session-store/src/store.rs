@@ -13,13 +13,13 @@ use time::OffsetDateTime;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
-use crate::copies::{AccessCopies, HeldSession, SessionCopy, SessionSettings, Verified};
+use crate::copies::{AccessCopies, HeldSession, SessionCopy, SessionSettings};
 use crate::envelope::Copy;
 use crate::error::StoreUnavailable;
 use crate::held::Reading;
 use crate::ledger::{EndReason, LedgerEntry, SessionLedger};
-use crate::portal_session::{RECORD, SIGN_IN};
-use crate::record::NewSession;
+use crate::portal_session::{Carried, RECORD, SIGN_IN};
+use crate::record::{NewSession, SessionRecord};
 use crate::sid::Sid;
 use crate::tokens::TokenVault;
 
@@ -83,13 +83,13 @@ impl PortalSessionStore {
         let now = self.clock.now();
         if let Some(copy) = believed.as_ref().filter(|copy| self.is_fresh(copy, now)) {
             self.copies.count_session(false);
-            return self.hold(sid, copy, reading);
+            return Ok(self.hold(sid, &copy.record, reading));
         }
         match self.ask_ledger(sid).await {
             Ok(session) => Ok(session),
             // Only the ledger is away: what Redis has is good.
             Err(error) => match believed.filter(|copy| !self.is_over(copy, now)) {
-                Some(copy) => self.hold(sid, &copy, reading),
+                Some(copy) => Ok(self.hold(sid, &copy.record, reading)),
                 None => Err(error),
             },
         }
@@ -134,23 +134,23 @@ impl PortalSessionStore {
             }
         }
         drop(turn);
-        let session = self.hold(sid, &copy, reading)?;
+        let session = self.hold(sid, &copy.record, reading);
         self.copies.keep_session(&copy, answer.at, self.ttl(&copy, answer.at), asked).await;
         Ok(session)
     }
 
-    fn hold(
-        &self,
-        sid: Sid,
-        copy: &SessionCopy,
-        reading: Reading,
-    ) -> Result<HeldSession, StoreUnavailable> {
-        let json = serde_json::to_string(&copy.record)
-            .map_err(|error| StoreUnavailable::Malformed(error.into()))?;
-        let (tenant, user) = (copy.record.tenant, copy.record.user);
-        let session = Some(Arc::new(Verified { tenant, user, json }));
+    fn hold(&self, sid: Sid, record: &SessionRecord, reading: Reading) -> HeldSession {
+        let session = Some(Arc::new(record.clone()));
         self.copies.hold_session(sid, session.clone(), reading);
-        Ok(session)
+        session
+    }
+
+    /// The session that a request was found to have a moment ago.
+    pub(crate) async fn verified(&self, sid: Sid) -> Result<HeldSession, StoreUnavailable> {
+        match self.copies.held_session(&sid) {
+            Some(held) => Ok(held),
+            None => self.find(sid).await,
+        }
     }
 
     /// Whether its sign of life is recent enough for the ledger not to be asked.
@@ -218,9 +218,15 @@ impl SessionStore for PortalSessionStore {
         if !is_cookie_value(session_key.as_ref()) {
             return Ok(None);
         }
-        let found = self.find(Sid::of_cookie(session_key.as_ref())).await;
-        let session = found.map_err(|error| LoadError::Other(error.into()))?;
-        Ok(session.map(|session| HashMap::from([(RECORD.to_owned(), session.json.clone())])))
+        let sid = Sid::of_cookie(session_key.as_ref());
+        let found = self.find(sid).await.map_err(|error| LoadError::Other(error.into()))?;
+        let Some(record) = found else { return Ok(None) };
+        let carried = match self.copies.held_session(&sid) {
+            Some(_) => Carried::Name(sid),
+            None => Carried::Record(record),
+        };
+        let text = carried.write().map_err(|error| LoadError::Other(error.into()))?;
+        Ok(Some(HashMap::from([(RECORD.to_owned(), text)])))
     }
 
     async fn save(

@@ -8,7 +8,7 @@ use tenancy::{Actor, TenantId};
 
 /// Shared by the layers of one request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Known(Rc<RefCell<Option<(TenantId, String)>>>);
+pub(crate) struct Known(Rc<RefCell<Option<(TenantId, Actor)>>>);
 
 impl Known {
     /// Remembers who it is.
@@ -17,12 +17,12 @@ impl Known {
         if let Some(known) = known
             && let Ok(mut known) = known.0.try_borrow_mut()
         {
-            *known = Some((tenant, actor.audit_name()));
+            *known = Some((tenant, actor.clone()));
         }
     }
 
     /// Who it is, if anybody found out.
     pub(super) fn get(&self) -> Option<(TenantId, String)> {
-        self.0.borrow().clone()
+        self.0.borrow().as_ref().map(|(tenant, actor)| (*tenant, actor.audit_name()))
     }
 }

@@ -102,13 +102,18 @@ impl<P: Needs> FromRequest for Authorized<P> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let principal = Principal::from_request(request, payload);
-        Box::pin(async move { Self::check(principal.await?) })
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Self::of(&request).await })
     }
 }
 
 impl<P: Needs> Authorized<P> {
+    /// What the extractor does.
+    pub(crate) async fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        Self::check(Principal::of(request).await?)
+    }
+
     /// Refuses whoever's role or scopes do not have the permission.
     pub(crate) fn check(principal: Principal) -> Result<Self, ApiError> {
         let (grant, view) = principal.require::<P>()?;

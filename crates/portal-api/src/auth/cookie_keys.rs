@@ -1,4 +1,5 @@
-//! Cookies under keys that are replaced: the newest makes them, any older one is still accepted.
+//! What is looked at before anybody looks for a session: that there are not two credentials, and
+//! cookies under keys that are replaced: the newest makes them, any older one is still accepted.
 //!
 //! The session middleware knows one key. So cookies that an older one has made are made anew before
 //! it sees them, and the browser is given the session's under the newest key as well. Where there
@@ -12,15 +13,17 @@ use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
+use super::credential::Credential;
 use super::sessions::SESSION_COOKIE;
 use crate::error::ApiError;
 use crate::state::PortalState;
 
 /// The layer, as `actix_web::middleware::from_fn` takes it; around the session middleware.
-pub(crate) async fn accept_older_keys<B: MessageBody>(
+pub(crate) async fn check_credentials<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
+    Credential::of(request.request())?;
     let Some(state) = request.app_data::<web::Data<PortalState>>().cloned() else {
         return next.call(request).await;
     };

@@ -3,11 +3,8 @@
 //! Two are refused whatever they are. A page of another site can make a browser send the cookie,
 //! but not a header, so what a request does must not depend on which of the two is looked at.
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderName};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest};
 
 use super::api_keys::MARK;
 use super::sessions::SESSION_COOKIE;
@@ -56,15 +53,6 @@ impl<'a> Credential<'a> {
 enum Sent<'a> {
     Token(&'a [u8]),
     Key(&'a [u8]),
-}
-
-/// Refuses requests with two credentials, before anybody looks for a session.
-pub(crate) async fn refuse_two_credentials(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    Credential::of(request.request())?;
-    next.call(request).await
 }
 
 /// What stands behind the scheme of bearer tokens, where a header names it.

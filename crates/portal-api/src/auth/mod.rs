@@ -39,8 +39,7 @@ pub use authorized::{
     TeamManage, TeamRead, WebhooksManage,
 };
 pub use callers::Callers;
-pub(crate) use cookie_keys::accept_older_keys;
-pub(crate) use credential::refuse_two_credentials;
+pub(crate) use cookie_keys::check_credentials;
 pub use principal::{Principal, SignedIn};
 pub(crate) use principal::{organization_of, signed_in};
 pub use sessions::{SESSION_COOKIE, session_middleware};

@@ -1,5 +1,7 @@
 //! Who makes a request, verified.
 
+use std::sync::Arc;
+
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use employer_store::operator::Impersonated;
@@ -40,9 +42,9 @@ pub struct Principal {
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// Their session.
-    pub session: SessionRecord,
+    pub session: Arc<SessionRecord>,
     /// Their organization.
-    pub organization: OrganizationData,
+    pub organization: Arc<OrganizationData>,
     /// The visit, where it is an operator who looks as this person does.
     pub impersonation: Option<Impersonated>,
 }
@@ -67,17 +69,22 @@ impl FromRequest for Principal {
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move {
-            let principal = find(&request).await?;
-            Known::remember(&request, principal.scope.tenant(), &principal.actor);
-            limits::admit_caller(&request, &principal)?;
-            let span = Span::current();
-            span.record("tenant.id", tracing::field::display(principal.scope.tenant()));
-            if let Some(user) = principal.actor.user() {
-                span.record("user.id", tracing::field::display(user));
-            }
-            Ok(principal)
-        })
+        Box::pin(async move { Self::of(&request).await })
+    }
+}
+
+impl Principal {
+    /// What the extractor does.
+    pub(crate) async fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let principal = find(request).await?;
+        Known::remember(request, principal.scope.tenant(), &principal.actor);
+        limits::admit_caller(request, &principal)?;
+        let span = Span::current();
+        span.record("tenant.id", tracing::field::display(principal.scope.tenant()));
+        if let Some(user) = principal.actor.user() {
+            span.record("user.id", tracing::field::display(user));
+        }
+        Ok(principal)
     }
 }
 
@@ -93,7 +100,7 @@ async fn find(request: &HttpRequest) -> Result<Principal, ApiError> {
 }
 
 async fn of_session(request: &HttpRequest, state: &PortalState) -> Result<Principal, ApiError> {
-    let signed_in = signed_in(request, state).await?;
+    let signed_in = with_session(request, state).await?;
     let platform = state.operators.platform_of(&signed_in.session.org);
     let principal = Principal::signed_in(signed_in);
     principal.keep_tokens_fresh(state);
@@ -114,8 +121,12 @@ pub(crate) async fn signed_in(
     if Credential::of(request)? != Credential::Session {
         return Err(for_browsers());
     }
+    with_session(request, state).await
+}
+
+async fn with_session(request: &HttpRequest, state: &PortalState) -> Result<SignedIn, ApiError> {
     let session = portal_session(request).await;
-    let record = session.current().ok_or_else(unauthenticated)?;
+    let record = session.current(&state.sessions).await?.ok_or_else(unauthenticated)?;
     let (user, role) = (record.user, Role::Viewer);
     Known::remember(request, record.tenant, &Actor::Member { user, role });
     csrf::check(request, &record)?;
@@ -131,12 +142,12 @@ pub(crate) async fn signed_in(
 pub(crate) async fn organization_of(
     state: &PortalState,
     session: &SessionRecord,
-) -> Result<Option<OrganizationData>, ApiError> {
+) -> Result<Option<Arc<OrganizationData>>, ApiError> {
     let organization = membership::organization_data(state, Member::of_session(session)).await?;
     if let Some(organization) = &organization {
         membership::refuse_suspended(organization.tenant_status)?;
     }
-    Ok(organization.map(|organization| OrganizationData::clone(&organization)))
+    Ok(organization)
 }
 
 impl Principal {

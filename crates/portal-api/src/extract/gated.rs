@@ -26,9 +26,7 @@ where
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let access = Authorized::<P>::from_request(&request, &mut Payload::None)
-                .await
-                .map_err(Into::<Error>::into)?;
+            let access = Authorized::<P>::of(&request).await?;
             let input = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
             Ok(Self(access, input))
         })

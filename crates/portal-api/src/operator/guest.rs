@@ -1,5 +1,7 @@
 //! An operator where members are.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use employer_store::audit::{RequestOrigin, SecurityEvent};
@@ -44,7 +46,7 @@ pub(crate) async fn principal_of(
         return Ok(Principal::guest(own, actor, authority));
     };
     let may_write = platform.impersonation_may_write;
-    let member = record_of(&current, own.session);
+    let member = Arc::new(record_of(&current, &own.session));
     let organization = organization_of(state, &member).await?.ok_or_else(ended)?;
     let actor = Actor::Operator { operator: current.operator, member: Some(current.user) };
     tell(request, state, &member, &actor, &current);
@@ -63,7 +65,7 @@ pub(crate) async fn principal_of(
 }
 
 /// The operator's session as if the member had it, for as long as the visit lasts.
-fn record_of(current: &Impersonated, own: SessionRecord) -> SessionRecord {
+fn record_of(current: &Impersonated, own: &SessionRecord) -> SessionRecord {
     SessionRecord {
         user: current.user,
         tenant: current.tenant,
@@ -72,7 +74,7 @@ fn record_of(current: &Impersonated, own: SessionRecord) -> SessionRecord {
         name: current.name.clone(),
         email: current.email.clone(),
         absolute_expires_at: own.absolute_expires_at.min(current.ends_at),
-        ..own
+        ..own.clone()
     }
 }
 

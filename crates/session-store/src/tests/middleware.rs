@@ -11,12 +11,13 @@ use tenancy::Clock as _;
 
 use super::ledger::TestLedger;
 use super::{ABSOLUTE, Bench, away, new_session};
-use crate::{PortalSession, is_store_outage};
+use crate::{PortalSession, PortalSessionStore, is_store_outage};
 
 const COOKIE: &str = "portal";
 
-async fn who(session: PortalSession) -> String {
-    session.current().map_or_else(|| "nobody".to_owned(), |record| record.name)
+async fn who(store: web::Data<PortalSessionStore>, session: PortalSession) -> String {
+    let current = session.current(&store).await.unwrap();
+    current.map_or_else(|| "nobody".to_owned(), |record| record.name.clone())
 }
 
 async fn sign_out(session: PortalSession) -> &'static str {
@@ -52,6 +53,7 @@ impl Bench {
         let app = init_service(
             App::new()
                 .wrap(sessions)
+                .app_data(web::Data::new(self.store.clone()))
                 .route("/in", web::get().to(sign_in))
                 .route("/who", web::get().to(who))
                 .route("/out", web::get().to(sign_out)),

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use uuid::Uuid;
 
-use crate::portal_session::{RECORD, SIGN_IN};
+use crate::portal_session::{Carried, RECORD, SIGN_IN};
 use crate::{
     AccessCopies, Device, NewSession, PortalSessionStore, SessionRecord, SessionSettings, Sid,
 };
@@ -56,24 +56,29 @@ impl Bench {
         let recording = Arc::new(RecordingRedis::new(memory));
         let clock = Arc::new(ManualClock::at(START));
         let ledger = Arc::new(TestLedger::new(clock.clone()));
-        let bench = Self::instance(recording, clock, ledger);
+        let bench = Self::instance(recording, clock, ledger, SETTINGS);
         bench.ledger.tells(&bench.copies);
         bench
     }
 
     /// Another process over the same Redis and ledger.
     fn another(&self) -> Self {
-        Self::instance(self.recording.clone(), self.clock.clone(), self.ledger.clone())
+        self.another_with(SETTINGS)
+    }
+
+    fn another_with(&self, settings: SessionSettings) -> Self {
+        Self::instance(self.recording.clone(), self.clock.clone(), self.ledger.clone(), settings)
     }
 
     fn instance(
         recording: Arc<RecordingRedis>,
         clock: Arc<ManualClock>,
         ledger: Arc<TestLedger>,
+        settings: SessionSettings,
     ) -> Self {
         let provider: Arc<dyn RedisProvider> = recording.clone();
         let redis = Arc::new(FaultyRedis::new(provider));
-        let copies = AccessCopies::new(redis.clone(), SETTINGS);
+        let copies = AccessCopies::new(redis.clone(), settings);
         let store = PortalSessionStore::new(copies.clone(), ledger.clone(), None, clock.clone());
         Self { redis, recording, clock, ledger, copies, store }
     }
@@ -100,7 +105,13 @@ impl Bench {
     async fn load(&self, key: &SessionKey) -> Option<SessionRecord> {
         let state = self.store.load(key).await.unwrap()?;
         assert_eq!(state.len(), 1);
-        Some(serde_json::from_str(&state[RECORD]).unwrap())
+        match Carried::parse(&state[RECORD]).unwrap() {
+            Carried::Name(sid) => {
+                assert_eq!(sid, Sid::of_cookie(key.as_ref()));
+                self.store.verified(sid).await.unwrap().map(Arc::unwrap_or_clone)
+            }
+            Carried::Record(record) => Some(Arc::unwrap_or_clone(record)),
+        }
     }
 
     /// Every key in Redis.

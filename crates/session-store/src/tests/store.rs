@@ -5,8 +5,8 @@ use bytes::Bytes;
 use redis_provider::testing::Fault;
 use redis_provider::{RedisProvider as _, SetOptions};
 
-use super::{ABSOLUTE, Bench, IDLE, cookie_ttl, new_session, same, sid, signing_in};
-use crate::SessionRecord;
+use super::{ABSOLUTE, Bench, IDLE, SETTINGS, cookie_ttl, new_session, same, sid, signing_in};
+use crate::{SessionRecord, SessionSettings};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const ALMOST_IDLE: Duration = Duration::from_mins(59);
@@ -49,6 +49,22 @@ async fn what_was_verified_within_the_lease_costs_no_command() {
     assert!(bench.load(&key).await.is_some());
     assert_eq!(bench.recording.calls(), before.0 + 1, "then one");
     assert_eq!(bench.ledger.questions(), before.1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_held_is_looked_up_once_a_request() {
+    let bench = Bench::new();
+    let key = bench.save().await;
+    let known = bench.load(&key).await;
+    assert!(known.is_some());
+    let full = bench.another_with(SessionSettings { held: 0, ..SETTINGS });
+    // It has to hear from the ledger once before it believes a copy.
+    assert_eq!(full.load(&key).await, known);
+    for _ in 0..3 {
+        let before = bench.recording.calls();
+        assert_eq!(full.load(&key).await, known);
+        assert_eq!(bench.recording.calls(), before + 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

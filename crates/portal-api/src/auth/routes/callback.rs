@@ -63,7 +63,8 @@ pub(crate) async fn callback(
         transaction_cookies(&state).take(query.state.as_deref().unwrap_or_default(), &sent)
     else {
         // The back button leads here again; whoever is signed in has nothing to do here.
-        let is_revisited = wants_html(&request) && session.current().is_some();
+        let current = session.current(&state.sessions).await;
+        let is_revisited = wants_html(&request) && matches!(current, Ok(Some(_)));
         return if is_revisited {
             redirect("/")
         } else {

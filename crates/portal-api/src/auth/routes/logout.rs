@@ -54,7 +54,7 @@ pub(crate) async fn logout(
     body: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     // Neither membership nor role matters here: whoever has a session may end it.
-    let record = session.current().ok_or_else(unauthenticated)?;
+    let record = session.current(&state.sessions).await?.ok_or_else(unauthenticated)?;
     match request.headers().get(csrf::TOKEN_HEADER).map(HeaderValue::as_bytes) {
         Some(token) => csrf::check_token(token, &record)?,
         None => csrf::check_token(form(&request, &state, body).await.as_bytes(), &record)?,

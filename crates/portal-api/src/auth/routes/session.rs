@@ -1,5 +1,7 @@
 //! `GET /api/session`: who is signed in.
 
+use std::sync::Arc;
+
 use actix_web::web;
 use serde::Serialize;
 use tenancy::{Authority, Grant, Permission};
@@ -89,6 +91,8 @@ pub(crate) async fn session(principal: Principal) -> Result<web::Json<SessionAns
 impl SessionAnswer {
     fn of(signed_in: SignedIn, authority: Authority) -> Self {
         let SignedIn { session, organization, impersonation } = signed_in;
+        let (session, organization) =
+            (Arc::unwrap_or_clone(session), Arc::unwrap_or_clone(organization));
         let role = organization.role;
         let may = |permission: &Permission| authority.grant(*permission) != Grant::None;
         Self {

@@ -12,7 +12,7 @@ use tenancy::UserId;
 use utoipa::ToSchema;
 
 use crate::error::StoreError;
-use crate::feed::NotificationKind;
+use crate::feed::{NotificationKind, withdraw_mail};
 use crate::tenant_db::TenantTx;
 
 /// The ways that one kind of notification takes.
@@ -170,7 +170,8 @@ pub async fn get_preferences(tx: &mut TenantTx, user: UserId) -> Result<Preferen
     .with_choices(&row.choices))
 }
 
-/// Takes down what a member wants, in the place of whatever they said before.
+/// Takes down what a member wants, in the place of whatever they said before. Mails that wait and are
+/// not wanted any more do not go.
 pub async fn put_preferences(
     tx: &mut TenantTx,
     user: UserId,
@@ -198,7 +199,8 @@ pub async fn put_preferences(
     )
     .execute(tx.connection())
     .await?;
-    Ok(())
+    let unwanted = wanted.kinds.iter().filter(|(_, ways)| !(ways.in_app && ways.mail));
+    withdraw_mail(tx, user, unwanted.map(|(kind, _)| *kind)).await
 }
 
 /// Whether the text is the name of a time zone.

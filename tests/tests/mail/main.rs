@@ -18,6 +18,10 @@ use uuid::Uuid;
 
 const SOON: Duration = Duration::from_secs(20);
 
+/// Owners and admins are told.
+const A_WEBHOOK_IS_DISABLED: &str = "INSERT INTO outbox (tenant_id, kind, subject, payload)
+     VALUES ($1, 'webhook.disabled', gen_random_uuid(), '{\"reason\": \"failing\"}')";
+
 /// A portal that mails the owner what nobody reads for a second.
 struct Office {
     world: World,
@@ -177,12 +181,7 @@ async fn what_was_read_is_not_mailed() {
 async fn who_may_not_see_it_any_more_gets_no_mail() {
     let settings = [("PORTAL__NOTIFICATIONS__MAIL_DELAY_SECONDS", "3600")];
     let office = Office::opens("mailseen", &settings).await;
-    office
-        .changes(
-            "INSERT INTO outbox (tenant_id, kind, subject, payload)
-             VALUES ($1, 'webhook.disabled', gen_random_uuid(), '{\"reason\": \"failing\"}')",
-        )
-        .await;
+    office.changes(A_WEBHOOK_IS_DISABLED).await;
     office.until_there_are(2, "mail_due_at IS NOT NULL").await;
     office.tenant.changes_role_behind_everybody(Role::Admin, Role::Viewer).await;
     office.changes("UPDATE notifications SET mail_due_at = now() WHERE tenant_id = $1").await;
@@ -191,6 +190,40 @@ async fn who_may_not_see_it_any_more_gets_no_mail() {
     assert_eq!(mails.len(), 1);
     assert!(header(&mails[0], "Subject").contains("1 webhook was disabled"));
     assert!(header(&mails[0], "To").contains("-owner@"), "{}", mails[0]);
+}
+
+#[tokio::test]
+async fn a_suspended_employer_keeps_nobody_from_being_mailed() {
+    let office = Office::opens("mailsuspended", &[]).await;
+    let away = office.world.tenant().await;
+    away.is_suspended().await;
+    // More of it than are looked at at once, and all of it older.
+    let queue = "WITH head AS (
+                     INSERT INTO feed_heads (tenant_id, user_id, epoch, seq, unread)
+                     VALUES ($1, $2, 1, 1001, 1001)
+                 )
+                 INSERT INTO notifications
+                     (tenant_id, user_id, seq, event_id, kind, created_at, mail_due_at)
+                 SELECT $1, $2, n, gen_random_uuid(), 'export_ready', now() - interval '1 day',
+                        now() - interval '1 hour'
+                 FROM generate_series(1, 1001) AS n";
+    let query = sqlx::query(queue).bind(away.id).bind(away.user(Role::Owner).await);
+    query.execute(&mut office.superuser().await).await.unwrap();
+    office.tells_the_owner().await;
+    let mails = office.gets_mails(1).await;
+    assert!(header(&mails[0], "Subject").contains("1 export is ready"), "{}", mails[0]);
+    eventually("what waits for the suspended one is put off", SOON, async || {
+        let count = "SELECT count(*) FROM notifications
+                     WHERE tenant_id = $1 AND mail_due_at > now() + interval '5 hours'";
+        let count: i64 = sqlx::query_scalar(count)
+            .bind(away.id)
+            .fetch_one(&mut office.superuser().await)
+            .await
+            .unwrap();
+        (count == 1_001).then_some(())
+    })
+    .await;
+    assert_eq!(office.mails().len(), 1);
 }
 
 fn body_of(mail: &str) -> &str {

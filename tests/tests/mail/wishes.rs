@@ -1,4 +1,8 @@
-//! Digests and quiet hours, in the person's own zone.
+//! Digests and quiet hours, in the person's own zone; and no mail where none is wanted any more.
+
+use reqwest::Method;
+use serde_json::json;
+use tenancy::Role;
 
 use crate::{Office, body_of, header};
 
@@ -45,4 +49,31 @@ async fn in_quiet_hours_nothing_is_sent_until_they_end() {
     office.changes("UPDATE notification_preferences SET quiet_from = NULL, quiet_until = NULL WHERE tenant_id = $1").await;
     office.changes("UPDATE notifications SET mail_due_at = now() WHERE tenant_id = $1").await;
     assert_eq!(office.gets_mails(1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_wanted_any_more_does_not_go() {
+    let settings = [("PORTAL__NOTIFICATIONS__MAIL_DELAY_SECONDS", "3600")];
+    let office = Office::opens("mailunwanted", &settings).await;
+    let owner = office.tenant.signs_in(&office.portal, Role::Owner).await;
+    office.tells_the_owner().await;
+    office.changes(crate::A_WEBHOOK_IS_DISABLED).await;
+    let (export, webhook) = ("kind = 'export_ready'", "kind = 'webhook_disabled'");
+    let due = |kind: &str| format!("{kind} AND mail_due_at IS NOT NULL");
+    office.until_there_are(1, &due(export)).await;
+    office.until_there_are(2, &due(webhook)).await;
+    let wish = json!({ "kinds": { "export_ready": { "mail": false } } });
+    let path = "/api/notifications/preferences";
+    let _ = owner.send(owner.request(Method::PUT, path).json(&wish)).await.expect(200);
+    assert_eq!(office.count(&due(export)).await, 0, "at once");
+    assert_eq!(office.count(&due(webhook)).await, 2, "and nothing else");
+    // Queued by somebody who had read the wishes of before.
+    let late = "UPDATE notifications SET mail_due_at = now()
+                WHERE tenant_id = $1 AND kind = 'export_ready'";
+    office.changes(late).await;
+    office.until_there_are(0, &due(export)).await;
+    assert_eq!(office.mails(), Vec::<String>::new());
+    let wish = json!({ "kinds": { "webhook_disabled": { "in_app": false } } });
+    let _ = owner.send(owner.request(Method::PUT, path).json(&wish)).await.expect(200);
+    assert_eq!(office.count(&due(webhook)).await, 1, "the admin's");
 }

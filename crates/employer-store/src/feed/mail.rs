@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use super::audience::Reach;
 use super::kind::NotificationKind;
+use super::mark::lock;
 use crate::database::within_deadline;
 use crate::error::StoreError;
-use crate::tenant_db::TenantDb;
+use crate::tenant_db::{TenantDb, TenantTx};
 use crate::worker_db::WorkerDb;
 
 /// Most notifications looked at to find out whom mails are due to.
@@ -99,23 +100,25 @@ pub struct MailWishes {
     pub time_zone: String,
 }
 
-/// Takes what is due to some people, for as long as `lease`.
+/// Takes what is due to some people, for as long as `lease`. Whoever cannot be mailed now is taken
+/// as well, to be put off: rows that stayed the oldest ones due would keep all others from being seen.
 pub async fn claim_mail(
     db: &WorkerDb,
     people: i64,
     lease: Duration,
 ) -> Result<Vec<DueMail>, StoreError> {
     let reach = Reach::all();
+    let usually_mailed =
+        names(NotificationKind::ALL.into_iter().filter(|kind| kind.is_mailed_by_default()));
     let query = sqlx::query!(
         r#"WITH looked_at AS (
                SELECT tenant_id, user_id, mail_due_at FROM notifications
                WHERE mail_due_at <= clock_timestamp()
                ORDER BY mail_due_at LIMIT $1
            ), people AS (
-               SELECT l.tenant_id, l.user_id FROM looked_at l
-               JOIN tenants t ON t.id = l.tenant_id AND t.status = 'active'
-               GROUP BY l.tenant_id, l.user_id
-               ORDER BY min(l.mail_due_at) LIMIT $2
+               SELECT tenant_id, user_id FROM looked_at
+               GROUP BY tenant_id, user_id
+               ORDER BY min(mail_due_at) LIMIT $2
            ), free AS (
                SELECT n.tenant_id, n.user_id, n.seq
                FROM people p
@@ -143,8 +146,12 @@ pub async fn claim_mail(
                             WHERE j.tenant_id = t.tenant_id AND j.job_id = t.job_id
                               AND j.user_id = t.user_id
                         ))
-                  ) AS "is_wanted!"
+                  ) AND coalesce((p.choices #>> ARRAY[t.kind, 'in_app'])::boolean, true)
+                    AND coalesce((p.choices #>> ARRAY[t.kind, 'mail'])::boolean,
+                                 t.kind = ANY($7)) AS "is_wanted!"
            FROM taken t
+           LEFT JOIN notification_preferences p
+               ON p.tenant_id = t.tenant_id AND p.user_id = t.user_id
            ORDER BY t.tenant_id, t.user_id, t.seq"#,
         LOOKED_AT,
         people,
@@ -152,6 +159,7 @@ pub async fn claim_mail(
         &reach.kinds,
         &reach.roles,
         &reach.is_assigned_only,
+        &usually_mailed,
     );
     let rows = within_deadline(query.fetch_all(db.pool())).await?;
     let mut due: Vec<DueMail> = Vec::new();
@@ -249,14 +257,37 @@ pub async fn job_titles(db: &WorkerDb, mail: &DueMail) -> Result<Vec<(JobId, Str
     Ok(rows.into_iter().map(|row| (JobId::from_uuid(row.job_id), row.title)).collect())
 }
 
+/// Takes back what is queued for somebody who wants no mails about these kinds any more.
+pub(crate) async fn withdraw_mail(
+    tx: &mut TenantTx,
+    user: UserId,
+    unwanted: impl IntoIterator<Item = NotificationKind>,
+) -> Result<(), StoreError> {
+    // Whoever marks notifications locks the inbox first, and so does this.
+    lock(tx, user).await?;
+    sqlx::query!(
+        "UPDATE notifications SET mail_due_at = NULL
+         WHERE tenant_id = $1 AND user_id = $2 AND kind = ANY($3) AND mail_due_at IS NOT NULL",
+        tx.tenant(),
+        user.as_uuid(),
+        &names(unwanted),
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+fn names(kinds: impl IntoIterator<Item = NotificationKind>) -> Vec<String> {
+    kinds.into_iter().map(|kind| kind.as_str().to_owned()).collect()
+}
+
 /// Turns all mail off for a member who followed the link in one. False where they are none any more.
 pub async fn turn_mail_off(
     db: &TenantDb,
     tenant: TenantId,
     user: UserId,
 ) -> Result<bool, StoreError> {
-    let kinds: Vec<String> =
-        NotificationKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect();
+    let kinds = names(NotificationKind::ALL);
     let query = sqlx::query_scalar!(
         r#"SELECT turn_mail_off($1, $2, $3, $4) AS "is_done!""#,
         tenant.as_uuid(),

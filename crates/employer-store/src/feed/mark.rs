@@ -73,7 +73,7 @@ pub async fn recount(tx: &mut TenantTx, user: UserId) -> Result<(), StoreError> 
 }
 
 /// A statement of its own: the next one sees what was committed while this one waited.
-async fn lock(tx: &mut TenantTx, user: UserId) -> Result<(), StoreError> {
+pub(super) async fn lock(tx: &mut TenantTx, user: UserId) -> Result<(), StoreError> {
     sqlx::query!(
         "SELECT seq FROM feed_heads WHERE tenant_id = $1 AND user_id = $2 FOR NO KEY UPDATE",
         tx.tenant(),

@@ -14,6 +14,7 @@ mod read;
 
 pub use fan_out::{FannedOut, Published, TellingSettings, fan_out, next_waiting, note_failure};
 pub use kind::{NotificationKind, UnknownNotificationKind};
+pub(crate) use mail::withdraw_mail;
 pub use mail::{
     Addressee, Digest, DueMail, MailItem, MailWishes, claim_mail, find_addressee, job_titles,
     settle_mail, turn_mail_off,

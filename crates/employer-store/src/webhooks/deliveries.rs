@@ -247,6 +247,7 @@ pub async fn redeliver(
            FROM webhook_deliveries d
            JOIN webhook_endpoints w ON w.tenant_id = d.tenant_id AND w.id = d.endpoint_id
            WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.event_id = $3
+             AND w.deleted_at IS NULL
            FOR UPDATE OF d"#,
         tenant,
         endpoint.as_uuid(),

@@ -158,7 +158,8 @@ pub async fn create(
         .execute(tx.connection())
         .await?;
     let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM webhook_endpoints WHERE tenant_id = $1"#,
+        r#"SELECT count(*) AS "count!" FROM webhook_endpoints
+           WHERE tenant_id = $1 AND deleted_at IS NULL"#,
         tenant,
     )
     .fetch_one(tx.connection())
@@ -192,7 +193,7 @@ pub async fn list(tx: &mut TenantTx) -> Result<Vec<Endpoint>, StoreError> {
         "SELECT id, url, description, kinds, status, disabled_for, disabled_at, failures,
                 failing_since, old_secret_until, version, created_by, created_at, updated_at
          FROM webhook_endpoints
-         WHERE tenant_id = $1
+         WHERE tenant_id = $1 AND deleted_at IS NULL
          ORDER BY id
          LIMIT $2",
         tenant,
@@ -211,7 +212,7 @@ pub async fn find(tx: &mut TenantTx, id: WebhookId) -> Result<Option<Endpoint>, 
         "SELECT id, url, description, kinds, status, disabled_for, disabled_at, failures,
                 failing_since, old_secret_until, version, created_by, created_at, updated_at
          FROM webhook_endpoints
-         WHERE tenant_id = $1 AND id = $2",
+         WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
         tenant,
         id.as_uuid(),
     )
@@ -244,7 +245,7 @@ pub async fn update(
              resting_until = CASE WHEN $7::boolean OR $4 IS NOT NULL THEN '-infinity'
                                   ELSE resting_until END,
              version = version + 1, updated_at = now()
-         WHERE tenant_id = $1 AND id = $2 AND version = $3
+         WHERE tenant_id = $1 AND id = $2 AND version = $3 AND deleted_at IS NULL
          RETURNING id, url, description, kinds, status, disabled_for, disabled_at, failures,
                    failing_since, old_secret_until, version, created_by, created_at, updated_at",
         tenant,
@@ -265,11 +266,18 @@ pub async fn update(
     Ok(Updated::Done(row.read()?))
 }
 
-/// Deletes an endpoint with all that it was told, with its audit row. False where there is none.
+/// Deletes an endpoint, with its audit row: nobody finds it or what it was told any more, and nothing
+/// is sent to it. [`super::upkeep::clear_deleted`] clears the rows away. False where there is none.
+///
+/// Only the endpoint's own row is written, and its key stays: who queues something for it, or writes
+/// down what came of an attempt, does not wait for this.
 pub async fn delete(tx: &mut TenantTx, id: WebhookId) -> Result<bool, StoreError> {
     let tenant = tx.tenant();
     let deleted = sqlx::query!(
-        "DELETE FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2",
+        "UPDATE webhook_endpoints
+         SET deleted_at = clock_timestamp(), status = 'paused', disabled_for = NULL,
+             disabled_at = NULL, version = version + 1, updated_at = now()
+         WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
         tenant,
         id.as_uuid(),
     )
@@ -296,7 +304,7 @@ pub async fn rotate_secret(
         "UPDATE webhook_endpoints
          SET old_secret = secret, old_secret_until = now() + make_interval(secs => $4),
              secret = $3, version = version + 1, updated_at = now()
-         WHERE tenant_id = $1 AND id = $2
+         WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
          RETURNING id, url, description, kinds, status, disabled_for, disabled_at, failures,
                    failing_since, old_secret_until, version, created_by, created_at, updated_at",
         tenant,

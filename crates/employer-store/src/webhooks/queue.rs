@@ -30,6 +30,8 @@ pub struct ClaimBounds {
     pub limit: i64,
     /// Most of one endpoint that are in hand at a time, those of others included.
     pub per_endpoint: i64,
+    /// Most of one tenant that are in hand at a time, those of others included.
+    pub per_tenant: i64,
     /// How long they are kept from others; more than an attempt may take.
     pub lease: Duration,
 }
@@ -107,60 +109,11 @@ pub enum Next {
 /// Takes deliveries that are due, for a while. None of an endpoint that is off or rests, and none
 /// of a tenant that is suspended.
 pub async fn claim(db: &WorkerDb, bounds: ClaimBounds) -> Result<Vec<DueDelivery>, StoreError> {
-    // The endpoints with something to send are found by skipping along the index, so that one with
-    // very many deliveries costs no more than one with few.
-    let query = sqlx::query!(
-        r#"WITH RECURSIVE busy AS (
-               (SELECT tenant_id, endpoint_id FROM webhook_deliveries
-                WHERE status = 'pending' ORDER BY tenant_id, endpoint_id LIMIT 1)
-               UNION ALL
-               SELECT further.tenant_id, further.endpoint_id
-               FROM busy CROSS JOIN LATERAL (
-                   SELECT d.tenant_id, d.endpoint_id FROM webhook_deliveries d
-                   WHERE d.status = 'pending'
-                     AND (d.tenant_id, d.endpoint_id) > (busy.tenant_id, busy.endpoint_id)
-                   ORDER BY d.tenant_id, d.endpoint_id LIMIT 1
-               ) further
-           ), ready AS (
-               SELECT w.tenant_id, w.id,
-                      CASE WHEN w.failures >= $4 THEN 1 ELSE $2::bigint END - (
-                          SELECT count(*) FROM webhook_deliveries d
-                          WHERE d.tenant_id = w.tenant_id AND d.endpoint_id = w.id
-                            AND d.status = 'pending' AND d.in_hand
-                            AND d.next_attempt_at > clock_timestamp()
-                            AND d.next_attempt_at
-                                <= clock_timestamp() + make_interval(secs => $3)
-                      ) AS free
-               FROM busy
-               JOIN webhook_endpoints w ON w.tenant_id = busy.tenant_id AND w.id = busy.endpoint_id
-               JOIN tenants t ON t.id = w.tenant_id
-               WHERE w.status = 'enabled' AND w.resting_until <= clock_timestamp()
-                 AND t.status = 'active'
-           ), due AS (
-               SELECT one.tenant_id, one.endpoint_id, one.event_id
-               FROM ready CROSS JOIN LATERAL (
-                   SELECT d.tenant_id, d.endpoint_id, d.event_id FROM webhook_deliveries d
-                   WHERE d.tenant_id = ready.tenant_id AND d.endpoint_id = ready.id
-                     AND d.status = 'pending' AND d.next_attempt_at <= clock_timestamp()
-                     AND d.attempts < $5
-                   ORDER BY d.next_attempt_at
-                   LIMIT greatest(ready.free, 0)
-                   FOR UPDATE SKIP LOCKED
-               ) one
-               LIMIT $1
-           )
-           UPDATE webhook_deliveries d
-           SET attempts = d.attempts + 1, in_hand = true,
-               next_attempt_at = clock_timestamp() + make_interval(secs => $3)
-           FROM due
-           JOIN webhook_endpoints w ON w.tenant_id = due.tenant_id AND w.id = due.endpoint_id
-           WHERE d.tenant_id = due.tenant_id AND d.endpoint_id = due.endpoint_id
-             AND d.event_id = due.event_id
-           RETURNING d.tenant_id, d.endpoint_id, d.event_id, d.body, d.attempts, d.scheduled,
-                     w.url, w.secret, w.failures,
-                     CASE WHEN w.old_secret_until > now() THEN w.old_secret END AS old_secret"#,
+    let query = sqlx::query_file!(
+        "src/webhooks/claim.sql",
         bounds.limit,
         bounds.per_endpoint,
+        bounds.per_tenant,
         bounds.lease.as_secs_f64(),
         SEVERAL_FAILURES,
         MOST_ATTEMPTS,

@@ -12,6 +12,10 @@ use crate::worker_db::WorkerDb;
 /// Rows changed in one statement.
 const BATCH: i64 = 1_000;
 
+/// How long an endpoint's row outlives its deletion: no statement that found it before runs longer,
+/// and one that queued something for it must not fail by its absence.
+const STRAGGLERS: Duration = Duration::from_secs(120);
+
 /// An endpoint's secrets, sealed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedSecrets {
@@ -77,6 +81,39 @@ pub async fn purge(db: &WorkerDb, keep: Duration) -> Result<u64, StoreError> {
     .execute(db.pool())
     .await?;
     Ok(purged.rows_affected())
+}
+
+/// Deletes what endpoints were told that people have deleted, some at a time, and then the endpoints.
+/// Returns how many deliveries that were.
+pub async fn clear_deleted(db: &WorkerDb) -> Result<u64, StoreError> {
+    let cleared = sqlx::query!(
+        "DELETE FROM webhook_deliveries d
+         USING (
+             SELECT d.tenant_id, d.endpoint_id, d.event_id
+             FROM webhook_endpoints w
+             JOIN webhook_deliveries d ON d.tenant_id = w.tenant_id AND d.endpoint_id = w.id
+             WHERE w.deleted_at IS NOT NULL
+             LIMIT $1
+             FOR UPDATE OF d SKIP LOCKED
+         ) log
+         WHERE d.tenant_id = log.tenant_id AND d.endpoint_id = log.endpoint_id
+           AND d.event_id = log.event_id",
+        BATCH,
+    )
+    .execute(db.pool())
+    .await?;
+    sqlx::query!(
+        "DELETE FROM webhook_endpoints w
+         WHERE w.deleted_at < clock_timestamp() - make_interval(secs => $1)
+           AND NOT EXISTS (
+               SELECT 1 FROM webhook_deliveries d
+               WHERE d.tenant_id = w.tenant_id AND d.endpoint_id = w.id
+           )",
+        STRAGGLERS.as_secs_f64(),
+    )
+    .execute(db.pool())
+    .await?;
+    Ok(cleared.rows_affected())
 }
 
 /// Forgets secrets that were replaced and are not used any more. Returns how many.

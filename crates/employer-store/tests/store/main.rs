@@ -39,6 +39,8 @@ mod team;
 #[cfg(test)]
 mod walls;
 #[cfg(test)]
+mod webhook_deletion;
+#[cfg(test)]
 mod webhooks;
 #[cfg(test)]
 mod writing;

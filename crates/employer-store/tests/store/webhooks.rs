@@ -11,9 +11,9 @@ use uuid::Uuid;
 use crate::support::Store;
 
 const BOUNDS: ClaimBounds =
-    ClaimBounds { limit: 50, per_endpoint: 4, lease: Duration::from_secs(60) };
+    ClaimBounds { limit: 50, per_endpoint: 4, per_tenant: 8, lease: Duration::from_secs(60) };
 
-async fn endpoint(store: &Store, tenant: &TestTenant) -> WebhookId {
+pub(crate) async fn endpoint(store: &Store, tenant: &TestTenant) -> WebhookId {
     let owner = tenant.member(Role::Owner).unwrap();
     let id = WebhookId::from_uuid(Uuid::now_v7());
     let mut tx = store.begin_as(tenant, Role::Owner).await;
@@ -30,7 +30,7 @@ async fn endpoint(store: &Store, tenant: &TestTenant) -> WebhookId {
     id
 }
 
-async fn queue_up(store: &Store, tenant: &TestTenant, endpoint: WebhookId, count: i32) {
+pub(crate) async fn queue_up(store: &Store, tenant: &TestTenant, endpoint: WebhookId, count: i32) {
     let insert = "INSERT INTO webhook_deliveries (tenant_id, endpoint_id, event_id, kind, body)
                   SELECT $1, $2, gen_random_uuid(), 'job.created', '{}'
                   FROM generate_series(1, $3)";
@@ -39,11 +39,11 @@ async fn queue_up(store: &Store, tenant: &TestTenant, endpoint: WebhookId, count
     query.execute(&mut store.superuser().await).await.unwrap();
 }
 
-async fn claim(store: &Store) -> Vec<DueDelivery> {
+pub(crate) async fn claim(store: &Store) -> Vec<DueDelivery> {
     queue::claim(&store.worker, BOUNDS).await.unwrap()
 }
 
-fn result(next: Next) -> AttemptResult {
+pub(crate) fn result(next: Next) -> AttemptResult {
     AttemptResult {
         outcome: if next == Next::Delivered { "delivered" } else { "refused" },
         status_code: Some(500),
@@ -78,6 +78,43 @@ async fn one_endpoint_takes_no_turn_of_another() {
         queue::record(&store.worker, delivery, &again).await.unwrap();
     }
     assert_eq!(counts(&claim(&store).await, many), 0, "it failed three times, and one is in hand");
+}
+
+#[tokio::test]
+async fn a_tenant_with_many_endpoints_takes_no_turn_of_another() {
+    let store = Store::open_for("hooksmany").await;
+    let (ours, theirs) = (store.tenant().await, store.tenant().await);
+    for _ in 0..20 {
+        let id = endpoint(&store, &ours).await;
+        queue_up(&store, &ours, id, 10).await;
+    }
+    let few = endpoint(&store, &theirs).await;
+    assert!(ours.scope.tenant() < theirs.scope.tenant(), "it comes later in the index");
+    // Where places are few, everybody has one before somebody has two.
+    queue_up(&store, &theirs, few, 2).await;
+    let without_bound = ClaimBounds { limit: 2, per_tenant: 1_000, ..BOUNDS };
+    let due = queue::claim(&store.worker, without_bound).await.unwrap();
+    assert_eq!((due.len(), counts(&due, few)), (2, 1));
+    let due = queue::claim(&store.worker, without_bound).await.unwrap();
+    assert_eq!((due.len(), counts(&due, few)), (2, 1));
+    // Where places are many, some of them stay free for others.
+    let due = claim(&store).await;
+    assert_eq!(due.len(), 6, "two are in hand, and eight may be");
+    assert_eq!(claim(&store).await, []);
+    queue_up(&store, &theirs, few, 1).await;
+    assert_eq!(counts(&claim(&store).await, few), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_with_a_backlog_takes_no_turn_of_its_neighbour() {
+    let store = Store::open_for("hookssame").await;
+    let tenant = store.tenant().await;
+    let (many, few) = (endpoint(&store, &tenant).await, endpoint(&store, &tenant).await);
+    queue_up(&store, &tenant, many, 100).await;
+    queue_up(&store, &tenant, few, 1).await;
+    let bounds = ClaimBounds { per_tenant: 2, ..BOUNDS };
+    let due = queue::claim(&store.worker, bounds).await.unwrap();
+    assert_eq!((counts(&due, many), counts(&due, few)), (1, 1));
 }
 
 #[tokio::test]

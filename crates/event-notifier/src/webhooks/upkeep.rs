@@ -64,6 +64,8 @@ impl Upkeep {
         if seals {
             self.seal_anew().await?;
         }
+        // The last: it may take several rounds.
+        while upkeep::clear_deleted(&self.db).await? > 0 {}
         Ok(())
     }
 

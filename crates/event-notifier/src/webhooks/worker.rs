@@ -26,6 +26,9 @@ const LEASE_MARGIN: Duration = Duration::from_secs(15);
 /// Longest pause between two looks at the queue while the database fails.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
+/// One tenant has at most one in so many of the attempts that one process makes.
+const PARTS: usize = 4;
+
 /// How webhooks are sent.
 #[derive(Clone, Debug)]
 pub struct WebhookSettings {
@@ -60,6 +63,15 @@ impl Default for WebhookSettings {
             disable_after: Duration::from_secs(5 * 24 * 3_600),
             keep: Duration::from_secs(30 * 24 * 3_600),
         }
+    }
+}
+
+impl WebhookSettings {
+    /// Attempts for one tenant at a time, all processes together: however many endpoints it has and
+    /// however slow they are, most places of each process stay free for others.
+    fn per_tenant(&self) -> i64 {
+        let part = i64::try_from(self.concurrency / PARTS).unwrap_or(i64::MAX);
+        part.max(self.per_endpoint.into())
     }
 }
 
@@ -170,6 +182,7 @@ impl WebhookWorker {
                 ClaimBounds {
                     limit: i64::try_from(free).unwrap_or(i64::MAX),
                     per_endpoint: self.settings.per_endpoint.into(),
+                    per_tenant: self.settings.per_tenant(),
                     lease: self.settings.timeout + LEASE_MARGIN,
                 },
             )

@@ -87,6 +87,7 @@ pub(crate) async fn get_delivery(
 ) -> Result<HttpResponse, ApiError> {
     let (id, event) = (WebhookId::from_uuid(id.0), event_of_path(&request)?);
     let mut tx = state.db.begin_read(&access.scope).await?;
+    let _ = endpoint(&mut tx, id).await?;
     let found = store::find_delivery(&mut tx, id, event).await?;
     let found = found.ok_or_else(ApiError::not_found)?;
     let attempts = store::list_attempts(&mut tx, id, event).await?;

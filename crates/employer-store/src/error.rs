@@ -65,6 +65,12 @@ impl StoreError {
             if error.code().is_some_and(|code| matches!(&*code, "40001" | "40P01")))
     }
 
+    /// Whether the server ended the statement for taking longer than it may.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Unavailable(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code == "57014"))
+    }
+
     pub(crate) fn inconsistent(what: impl Into<Cow<'static, str>>) -> Self {
         Self::Inconsistent { what: what.into() }
     }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::database::{self, DatabaseSettings};
 use crate::error::StoreError;
+use crate::feed::NotificationKind;
 use crate::identity::TenantStatus;
 use crate::migrate::{self, MIGRATOR, ROLES_SQL};
 use crate::public_board::PublicDb;
@@ -298,4 +299,23 @@ pub async fn emit(
     payload: serde_json::Value,
 ) -> Result<(), StoreError> {
     tx.emit(kind, subject, payload).await
+}
+
+/// Has every notification of this kind take so long to be written, as many readers would.
+pub async fn slow_down(
+    database: &TestDatabase,
+    kind: NotificationKind,
+    pause: Duration,
+) -> Result<(), StoreError> {
+    let mut superuser = PgConnection::connect(&database.superuser_url).await?;
+    let (name, pause) = (kind.as_str(), pause.as_secs_f64());
+    let slow = format!(
+        "CREATE FUNCTION slow_{name}() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN PERFORM pg_sleep({pause}); RETURN NEW; END';
+         CREATE TRIGGER slow_{name} BEFORE INSERT ON notifications
+             FOR EACH ROW WHEN (NEW.kind = '{name}') EXECUTE FUNCTION slow_{name}()"
+    );
+    sqlx::raw_sql(AssertSqlSafe(slow)).execute(&mut superuser).await?;
+    superuser.close().await?;
+    Ok(())
 }

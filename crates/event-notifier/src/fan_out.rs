@@ -8,10 +8,11 @@ use employer_store::feed::{self, FannedOut, Published, TellingSettings};
 use employer_store::{StoreError, WorkerDb};
 use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::pace::Pace;
 use crate::relay::RelayHandle;
 use crate::webhooks::WebhookHandle;
 
@@ -32,6 +33,7 @@ pub struct FanOutSettings {
     /// Longest such pause.
     pub longest_interval: Duration,
     /// Longest time for one batch: a database that went away without a word must not end the lane.
+    /// More than an event that is told alone may take.
     pub deadline: Duration,
     /// How people are told.
     pub telling: TellingSettings,
@@ -47,6 +49,7 @@ impl Default for FanOutSettings {
                 batch: 200,
                 mail_delay: Duration::from_secs(900),
                 max_attempts: 5,
+                alone: Duration::from_secs(20),
             },
         }
     }
@@ -125,22 +128,21 @@ impl FanOut {
 
     async fn run_until_stopped(self, stop: CancellationToken) {
         let (mut pause, mut backoff) = (Duration::ZERO, Duration::ZERO);
+        let mut pace = Pace::new(self.settings.telling.batch);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.wake.notified(), if backoff.is_zero() => {}
                 () = tokio::time::sleep(pause.max(backoff)) => {}
             }
-            // After a failure the smallest step: what took too long together may do alone.
-            let batch = if backoff.is_zero() { self.settings.telling.batch } else { 1 };
-            match self.turn(&stop, batch).await {
+            match self.turn(&stop, &mut pace).await {
                 Ok(told) => {
-                    // More may wait behind what was told alone.
-                    pause = if batch == 1 { Duration::ZERO } else { self.next_pause(pause, told) };
+                    pause = self.next_pause(pause, told);
                     backoff = Duration::ZERO;
                 }
                 Err(error) => {
                     self.statistics.failures.fetch_add(1, Ordering::Relaxed);
+                    pace.failed();
                     backoff = (backoff * 2).clamp(self.settings.interval, MAX_BACKOFF);
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -151,8 +153,7 @@ impl FanOut {
             }
         }
         // What the last requests wrote need not wait for another instance to look.
-        if let Err(error) = self.turn(&CancellationToken::new(), self.settings.telling.batch).await
-        {
+        if let Err(error) = self.turn(&CancellationToken::new(), &mut pace).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "the last events wait");
         }
     }
@@ -166,18 +167,23 @@ impl FanOut {
 
     /// Tells of everything that waits; a stop ends it between two batches. Answers how many events
     /// that were.
-    async fn turn(&self, stop: &CancellationToken, batch: u16) -> Result<usize, TurnError> {
+    async fn turn(&self, stop: &CancellationToken, pace: &mut Pace) -> Result<usize, TurnError> {
         let mut told = 0;
         loop {
+            let (batch, started) = (pace.size(), Instant::now());
             let taken = match self.tell(batch, None).await {
                 // One event fails all of its batch: they are told one by one, to find it.
-                Err(TurnError::Store(error)) if is_its_own_fault(&error) => {
+                Err(TurnError::Store(error)) if is_its_own_fault(&error, batch) => {
                     self.one_by_one(batch).await?
                 }
-                taken => taken?,
+                taken => {
+                    let taken = taken?;
+                    pace.told(taken, started.elapsed());
+                    taken
+                }
             };
             told += taken;
-            if taken < usize::from(batch) || batch == 1 || stop.is_cancelled() {
+            if taken < usize::from(batch) || stop.is_cancelled() {
                 return Ok(told);
             }
         }
@@ -190,8 +196,13 @@ impl FanOut {
             match self.tell(1, Some(*id)).await {
                 Ok(_) => {}
                 Err(TurnError::Store(error)) if error.is_collision() => {}
-                Err(TurnError::Store(error)) if is_its_own_fault(&error) => {
+                Err(TurnError::Store(error)) if is_its_own_fault(&error, 1) => {
                     self.blame(*id, &error).await?;
+                    // Whether it is the event or the database that is slow, the others would show
+                    // one after the other; they are looked at anew.
+                    if error.is_timeout() {
+                        return Err(error.into());
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -229,9 +240,10 @@ impl FanOut {
     }
 }
 
-/// Whether it is the event that fails, and not the database or the moment.
-fn is_its_own_fault(error: &StoreError) -> bool {
-    !error.is_unavailable()
+/// Whether it may be one event that fails, and not the database or the moment. What takes too long
+/// may do in a smaller batch, until it is one.
+fn is_its_own_fault(error: &StoreError, batch: u16) -> bool {
+    !error.is_unavailable() || (batch == 1 && error.is_timeout())
 }
 
 #[derive(Debug, thiserror::Error)]

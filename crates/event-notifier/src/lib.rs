@@ -12,7 +12,8 @@
 //! - An event's row is deleted only after both lanes have finished with it. It is acted on at least
 //!   once, in no promised order, so handlers must bear repetition; it is told exactly once.
 //! - Several relays may run beside each other; a row is in one hand at a time.
-//! - An event that cannot be told is given up after some attempts, and keeps no other waiting.
+//! - An event that cannot be told is given up after some attempts, and keeps no other waiting; nor
+//!   does one that takes too long.
 //! - Losing all of Redis, or this process, loses no event.
 //!
 //! ```no_run
@@ -33,6 +34,7 @@ mod fan_out;
 mod hub;
 mod lane;
 pub mod mail;
+mod pace;
 mod relay;
 mod stored;
 mod stream;

@@ -52,6 +52,7 @@ fn fan_out_settings(tuning: &Tuning) -> FanOutSettings {
             batch: relay.fan_out_batch,
             mail_delay: Duration::from_secs(notifications.mail_delay_seconds),
             max_attempts: relay.max_attempts,
+            ..FanOutSettings::default().telling
         },
         ..FanOutSettings::default()
     }

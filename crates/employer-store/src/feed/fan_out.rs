@@ -19,6 +19,13 @@ const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; \
     SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off; \
     SET LOCAL enable_bitmapscan = off";
 
+/// How often the pause doubles after which an event is tried again: up to nine minutes.
+const MAX_DOUBLINGS: i16 = 9;
+
+/// How often it has doubled at first for an event that takes too long: half a minute, in which
+/// others are told.
+const SLOW_DOUBLINGS: i16 = 5;
+
 /// How people are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TellingSettings {
@@ -28,6 +35,8 @@ pub struct TellingSettings {
     pub mail_delay: Duration,
     /// After how many failures of its own an event is given up.
     pub max_attempts: u8,
+    /// How long telling of one event alone may take, where that is longer than statements may.
+    pub alone: Duration,
 }
 
 /// An event that was told, for those who show it live. Ids only.
@@ -66,7 +75,8 @@ pub struct FannedOut {
 }
 
 /// Takes events that nobody has told people of and nobody else holds, and tells of them: `only` one
-/// of them, or as many as the settings say. All of it happens or none.
+/// of them, or as many as the settings say. All of it happens or none. One that is told alone has
+/// the time that the settings give it, the others that of any statement.
 ///
 /// Inboxes are locked in one order, and so are figures: two of these at once wait for each other
 /// and never both. A row that was told is deleted, unless it is still to be acted on.
@@ -79,6 +89,12 @@ pub async fn fan_out(
     let kept = names(EventKind::is_kept);
     let (kinds, reach) = (Kinds::all(), Reach::all());
     let mut transaction = db.pool().begin_with(BEGIN).await?;
+    if only.is_some() {
+        let limit = settings.alone.as_millis().to_string();
+        sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", limit)
+            .fetch_one(&mut *transaction)
+            .await?;
+    }
     let rows = sqlx::query_file!(
         "src/feed/fan_out.sql",
         &known,
@@ -154,25 +170,30 @@ pub async fn next_waiting(db: &WorkerDb, limit: u16) -> Result<Vec<i64>, StoreEr
     .await?)
 }
 
-/// Writes down that telling of an event failed, although the database is well: it is tried again
-/// after a pause that doubles, and given up after so many times. True where it is given up now.
+/// Writes down that telling of an event failed, and others are told meanwhile: it is tried again after
+/// a pause that doubles, up to some minutes. It is given up after so many times, but not for the time
+/// that it takes, which may be the database's fault. True where it is given up now.
 pub async fn note_failure(
     db: &WorkerDb,
     settings: &TellingSettings,
     id: i64,
     error: &StoreError,
 ) -> Result<bool, StoreError> {
+    let doublings = if error.is_timeout() { SLOW_DOUBLINGS } else { 0 };
     let is_parked = sqlx::query_scalar!(
         r#"UPDATE outbox
-           SET attempts = attempts + 1,
-               retry_at = clock_timestamp() + make_interval(secs => power(2, attempts)),
-               parked_at = CASE WHEN attempts + 1 >= $2 THEN clock_timestamp() END,
+           SET attempts = least(attempts + 1, 1000),
+               retry_at = clock_timestamp()
+                   + make_interval(secs => power(2, least(attempts + $4, $5))),
+               parked_at = CASE WHEN $4 = 0 AND attempts + 1 >= $2 THEN clock_timestamp() END,
                last_error = $3
            WHERE id = $1 AND NOT fanned_out AND parked_at IS NULL
            RETURNING parked_at IS NOT NULL AS "is_parked!""#,
         id,
         i32::from(settings.max_attempts),
         error.class(),
+        doublings,
+        MAX_DOUBLINGS,
     )
     .fetch_optional(db.pool())
     .await?;

@@ -15,8 +15,12 @@ use uuid::Uuid;
 
 use crate::support::Store;
 
-pub(crate) const SETTINGS: TellingSettings =
-    TellingSettings { batch: 100, mail_delay: Duration::from_secs(900), max_attempts: 3 };
+pub(crate) const SETTINGS: TellingSettings = TellingSettings {
+    batch: 100,
+    mail_delay: Duration::from_secs(900),
+    max_attempts: 3,
+    alone: Duration::from_secs(20),
+};
 
 /// An event as the transaction of its cause writes it.
 #[derive(Clone)]

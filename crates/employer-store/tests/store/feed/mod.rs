@@ -3,6 +3,7 @@
 mod audience;
 mod inbox;
 mod poison;
+mod purge;
 mod rollups;
 
 use std::time::Duration;

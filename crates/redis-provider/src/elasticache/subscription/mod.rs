@@ -92,7 +92,7 @@ async fn tend(router: &Router, start: Start, sender: &mpsc::Sender<Incoming>) ->
     loop {
         let topics = match current {
             Start::With(mut line) => {
-                if line.hand_over(router, sender).await == Reader::Gone {
+                if Box::pin(line.hand_over(router, sender)).await == Reader::Gone {
                     line.ends().await;
                     return None;
                 }
@@ -102,7 +102,7 @@ async fn tend(router: &Router, start: Start, sender: &mpsc::Sender<Incoming>) ->
             }
             Start::Without(topics) => topics,
         };
-        let line = match reopen(router, topics, sender).await? {
+        let line = match Box::pin(reopen(router, topics, sender)).await? {
             Reopened::Line(line) => line,
             Reopened::Apart(topics) => return Some(topics),
         };

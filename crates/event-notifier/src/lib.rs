@@ -47,5 +47,5 @@ pub use hub::{
 };
 pub use lane::{Lane, Message, UnreadableMessage};
 pub use relay::{EventHandler, HandlerError, Relay, RelayHandle, RelaySettings, RelayStatistics};
-pub use stored::StoredTruth;
+pub use stored::{StoredFigures, StoredTruth};
 pub use stream::{Cursor, InvalidCursor, Notice, Why, WhyReset};

@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use employer_store::analytics::{LiveOf, live};
 use employer_store::feed::{self, Notification};
 use employer_store::streams::{StreamCheck, check_streams};
 use employer_store::{StoreError, TenantDb};
-use tenancy::{ApplicationId, JobId, UserId};
+use serde_json::value::to_raw_value;
+use tenancy::{ApplicationId, JobId, TenantScope, UserId};
 
-use crate::hub::{Head, Page, Sight, Standing, Truth, TruthUnavailable, Viewer};
+use crate::hub::{
+    Figures, Head, Page, Sight, Snapshot, Standing, Subject, Truth, TruthUnavailable, Viewer,
+};
 use crate::stream::{Cursor, Notice};
 
 /// Feeds and sessions as the database has them.
@@ -86,5 +90,47 @@ impl Truth for StoredTruth {
             },
         };
         Ok(found.into_iter().map(standing).collect())
+    }
+}
+
+/// Figures as the database has them.
+#[derive(Clone, Debug)]
+pub struct StoredFigures {
+    db: TenantDb,
+}
+
+impl StoredFigures {
+    /// Over `db`.
+    pub fn new(db: TenantDb) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl Figures for StoredFigures {
+    async fn snapshots(
+        &self,
+        scope: &TenantScope,
+        subjects: &[Subject],
+    ) -> Result<Vec<(Subject, Snapshot)>, TruthUnavailable> {
+        let of = |subject: &Subject| match subject {
+            Subject::Tenant => LiveOf::Tenant,
+            Subject::Job(job) => LiveOf::Job(JobId::from_uuid(*job)),
+        };
+        let wanted: Vec<LiveOf> = subjects.iter().map(of).collect();
+        let mut tx = self.db.begin_snapshot(scope).await?;
+        let (as_of, version, found) = live(&mut tx, &wanted).await?;
+        let version = u64::try_from(version).unwrap_or_default();
+        let mut snapshots = Vec::with_capacity(found.len());
+        for (of, figures) in found {
+            let subject = match of {
+                LiveOf::Tenant => Subject::Tenant,
+                LiveOf::Job(job) => Subject::Job(job.as_uuid()),
+            };
+            let counters =
+                to_raw_value(&figures).map_err(|error| TruthUnavailable(error.into()))?;
+            snapshots.push((subject, Snapshot { as_of, version, counters }));
+        }
+        Ok(snapshots)
     }
 }

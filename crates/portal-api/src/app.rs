@@ -27,7 +27,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpResponse, HttpServer, Route, guard, web};
 use tenancy::Permission;
 
-use crate::analytics::reports;
+use crate::analytics::{export, reports, soundness};
 use crate::applications::{self, steps};
 use crate::auth::api_keys::routes as api_keys;
 use crate::auth::{check_credentials, routes as auth, session_middleware};
@@ -71,9 +71,10 @@ pub struct RouteInfo {
 
 use Access::{IdentityProvider, Needs, Operator, Public, SignedIn, SignedLink};
 use Permission::{
-    AnalyticsRead, ApiKeysManage, ApplicationsDecide, ApplicationsRead, ApplicationsWrite,
-    CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead, JobsWrite,
-    NotificationsManage, SessionManage, SessionRead, TeamManage, TeamRead, WebhooksManage,
+    AnalyticsExport, AnalyticsRead, ApiKeysManage, ApplicationsDecide, ApplicationsRead,
+    ApplicationsWrite, CacheRead, CacheWrite, JobsArchive, JobsDelete, JobsEdit, JobsRead,
+    JobsWrite, NotificationsManage, SessionManage, SessionRead, TeamManage, TeamRead,
+    WebhooksManage,
 };
 
 /// Makes the table of routes and the routing from one text, so that neither can have what the
@@ -256,6 +257,13 @@ routes! {
         }
         "/api/analytics/overview" { GET Needs(AnalyticsRead) => reports::get_overview; }
         "/api/analytics/timeseries" { GET Needs(AnalyticsRead) => reports::get_time_series; }
+        "/api/analytics/funnel" { GET Needs(AnalyticsRead) => reports::get_funnel; }
+        "/api/analytics/breakdown" { GET Needs(AnalyticsRead) => reports::get_breakdown; }
+        "/api/analytics/sources" { GET Needs(AnalyticsRead) => reports::get_sources; }
+        "/api/analytics/time-in-stage" { GET Needs(AnalyticsRead) => reports::get_time_in_stage; }
+        "/api/analytics/time-to-hire" { GET Needs(AnalyticsRead) => reports::get_time_to_hire; }
+        "/api/analytics/export.csv" { GET Needs(AnalyticsExport) => export::export_figures; }
+        "/api/analytics/drift" { GET Needs(AnalyticsExport) => soundness::get_drift; }
         "/api/jobs/{id}/publish" { POST Needs(JobsWrite) => transitions::publish_job; }
         "/api/jobs/{id}/pause" { POST Needs(JobsWrite) => transitions::pause_job; }
         "/api/jobs/{id}/close" { POST Needs(JobsWrite) => transitions::close_job; }

@@ -46,6 +46,7 @@ pub mod testing;
 mod webhooks;
 pub mod writes;
 
+pub use analytics::Exports;
 pub use app::{Access, ROUTES, RouteInfo, app, server};
 pub use audit::{AuditSettings, AuditTrail, AuditWriter};
 pub use edge::{AllowedOrigins, InvalidNetwork, InvalidOrigin, Networks, Reach};

@@ -15,6 +15,7 @@ use tenancy::Clock;
 use tenant_cache::TenantCache;
 use url::Url;
 
+use crate::analytics::Exports;
 use crate::audit::AuditTrail;
 use crate::auth::management::ManagementClient;
 use crate::auth::oidc::{OidcClient, OidcSettings};
@@ -60,6 +61,8 @@ pub struct PortalState {
     pub operators: Operators,
     /// The streams of events that are open.
     pub live: Hub,
+    /// Files of figures that are being given out.
+    pub exports: Exports,
     /// What everybody may do.
     pub board: PublicBoard,
     /// What follows a committed write.

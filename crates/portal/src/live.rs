@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use employer_store::TenantDb;
-use event_notifier::{Hub, HubSettings, Lane, StoredTruth};
+use event_notifier::{Figures, Hub, HubSettings, Lane, StoredFigures, StoredTruth};
 use portal_api::follow_access;
 use redis_provider::Backplane;
 use session_store::AccessCopies;
@@ -38,7 +38,8 @@ pub(crate) fn start(
 ) -> Result<(Hub, Lane), CommandError> {
     let truth = StoredTruth::new(db.clone(), Duration::from_secs(tuning.session.idle_seconds));
     let (truth, clock) = (Arc::new(truth), Arc::clone(clock));
-    let hub = Hub::spawn(truth, None, clock, hub_settings(tuning), stop.clone(), tasks);
+    let figures: Arc<dyn Figures> = Arc::new(StoredFigures::new(db.clone()));
+    let hub = Hub::spawn(truth, Some(figures), clock, hub_settings(tuning), stop.clone(), tasks);
     let tick = Duration::from_millis(tuning.events.tick_ms);
     let lane = Lane::spawn(backplane, partitions(redis, tuning), hub.clone(), tick, stop, tasks)
         .map_err(|error| CommandError::Redis(error.to_string()))?;
@@ -63,6 +64,7 @@ fn hub_settings(tuning: &Tuning) -> HubSettings {
         replay_max: events.replay_max,
         reads: events.replay_reads,
         pause: Duration::from_millis(events.pause_ms),
+        refresh: Duration::from_millis(events.figures_ms),
         ..HubSettings::default()
     }
 }

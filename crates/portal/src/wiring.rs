@@ -18,8 +18,8 @@ use portal_api::health::{Backend, Probe};
 use portal_api::metrics::{Metrics, Sources};
 use portal_api::writes::Writes;
 use portal_api::{
-    ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, HttpSettings, Lifecycle,
-    Limits, Operators, Platform, PortalState, RateLimits, Rates,
+    ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, Exports, HttpSettings,
+    Lifecycle, Limits, Operators, Platform, PortalState, RateLimits, Rates,
 };
 use redis_provider::{Backplane, RedisProvider};
 use secrecy::ExposeSecret;
@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::board;
 use crate::commands::CommandError;
+use crate::figures;
 use crate::ledger::StoredLedger;
 use crate::live;
 use crate::provider::{self, Connection};
@@ -90,6 +91,7 @@ pub(crate) async fn build(
     tasks.spawn(expiry.run_until_stopped(stop.clone()));
     let probe = Probe::new(db.clone(), cache.clone(), backend(&settings.redis));
     tasks.spawn(probe.clone().run(stop.clone()));
+    let figures = figures::start(settings, &worker_db, &clock, stop, tasks);
     let (audit, key_uses) = start_writers(settings, &worker_db, &clock, stop, tasks);
     let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
     let metrics = Metrics::new(Sources {
@@ -100,6 +102,7 @@ pub(crate) async fn build(
         webhooks: webhooks.worker.clone(),
         mail: mail::start(settings, &worker_db, &clock, stop, tasks),
         live: hub.clone(),
+        figures,
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),
@@ -139,6 +142,7 @@ pub(crate) async fn build(
     let (board, public_db) = board::start(settings, &worker_db, stop, tasks)?;
     let state = Data::new(PortalState {
         board,
+        exports: Exports::new(settings.tuning.analytics.exports),
         management,
         sessions,
         refresher,

@@ -151,7 +151,7 @@ impl Role {
             Permission::ApiKeysManage => [All, All, None, None, None],
             Permission::NotificationsManage => [All, All, All, All, All],
             Permission::WebhooksManage => [All, All, None, None, None],
-            // Nobody applies for a draft: whoever sees no drafts misses nothing.
+            // Of drafts there is nothing to count, but of those that were published once.
             Permission::AnalyticsRead => [All, All, All, Assigned, Published],
             Permission::AnalyticsExport => [All, All, None, None, None],
         };

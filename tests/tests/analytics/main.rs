@@ -8,9 +8,13 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod export;
 mod figures;
 mod history;
+mod live;
+mod soundness;
 mod walls;
+mod ways;
 
 use portal_tests::client::Browser;
 use portal_tests::job;

@@ -10,7 +10,8 @@ use crate::history::History;
 use crate::{Scene, report};
 
 /// Every report.
-pub(crate) const REPORTS: [&str; 2] = ["overview", "timeseries"];
+pub(crate) const REPORTS: [&str; 7] =
+    ["overview", "timeseries", "funnel", "breakdown", "sources", "time-in-stage", "time-to-hire"];
 
 const PERIOD: &str = "from=2025-10-01&to=2025-12-31&tz=UTC";
 

@@ -10,16 +10,32 @@
 //! only grow come from the roll-ups that are written along with each event; ways through a pipeline
 //! come from its steps. None of them names a person.
 
+mod breakdown;
 mod calendar;
+mod cohort;
 mod counts;
+mod drift;
+mod durations;
+mod export;
+mod funnel;
 mod overview;
 mod question;
 mod series;
 mod snapshot;
 mod stamp;
 
+pub use self::breakdown::{Breakdown, By, Group, Others, breakdown};
 pub use self::calendar::{Grain, Zone};
+pub use self::cohort::{
+    CohortFunnel, FunnelStep, Reached, SourceFigures, SourceRow, Sources, sources,
+};
 pub use self::counts::{Metric, Totals};
+pub use self::drift::{Audited, Drift, audit, claim_audit, drift, last_audit};
+pub use self::durations::{
+    Durations, StageTime, TimeInStage, TimeToHire, time_in_stage, time_to_hire,
+};
+pub use self::export::{Export, ExportRow};
+pub use self::funnel::{ActivityFunnel, Funnel, Rule, SnapshotFunnel, StageActivity, funnel};
 pub use self::overview::{Change, Overview, Previous, overview};
 pub use self::question::{OfSource, Question};
 pub use self::series::{MetricSeries, PreviousSeries, TimeSeries, time_series};

@@ -51,8 +51,14 @@ impl Question {
     pub(super) fn assigned(&self) -> Option<Uuid> {
         match self.view {
             JobView::Assigned(user) => Some(user.as_uuid()),
+            // Figures of drafts are figures of when they were none.
             JobView::All | JobView::Published => None,
         }
+    }
+
+    /// Whether drafts are not to be named. What was once published may be one again.
+    pub(super) fn hides_drafts(&self) -> bool {
+        self.view == JobView::Published
     }
 
     pub(super) fn job(&self) -> Option<Uuid> {

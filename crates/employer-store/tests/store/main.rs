@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod applications;
 #[cfg(test)]
+mod audits;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod expiry;

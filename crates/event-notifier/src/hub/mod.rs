@@ -312,6 +312,12 @@ impl Inner {
             changed.insert((message.tenant, Subject::Job(job)));
         }
     }
+
+    /// These figures could not be shown, and are to be with the next ones.
+    fn shows_again(&self, tenant: TenantId, subjects: Vec<Subject>) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.extend(subjects.into_iter().map(|subject| (tenant, subject)));
+    }
 }
 
 /// One open stream, as the HTTP surface writes it. Dropping it closes it.

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::client::{Client, Offered};
 use super::truth::{Head, Page, Sight, Standing, TruthUnavailable};
-use super::{Inner, Resume, snapshots};
+use super::{Inner, Resume, watch};
 use crate::stream::{self, Cursor, Hello, Why, WhyReset};
 
 /// Pauses between attempts while Postgres is away.
@@ -172,24 +172,15 @@ fn lost(at: Cursor, head: Cursor) -> Option<WhyReset> {
 
 /// The figures as they are, before any change of them.
 async fn show_first(inner: &Inner, client: &Client) {
-    for subject in client.subjects() {
-        if let Some(frame) = snapshot(inner, &client.viewer.scope, subject).await {
-            client.show(subject, frame);
-        }
+    let subjects = client.subjects();
+    if subjects.is_empty() || inner.source.is_none() {
+        return;
     }
-}
-
-/// A snapshot as it is written; none where there is none now.
-pub(super) async fn snapshot(
-    inner: &Inner,
-    scope: &tenancy::TenantScope,
-    subject: snapshots::Subject,
-) -> Option<bytes::Bytes> {
-    let source = inner.source.as_ref()?;
-    let answer = timeout(inner.settings.deadline, source.snapshot(scope, subject)).await;
-    let Some(snapshot) = answer.ok().and_then(Result::ok) else {
-        inner.figures.failures.one();
-        return None;
-    };
-    Some(snapshot?.frame(subject))
+    match watch::snapshots(inner, &client.viewer.scope, &subjects).await {
+        Some(found) => found
+            .iter()
+            .for_each(|(subject, snapshot)| client.show(*subject, snapshot.frame(*subject))),
+        // With the next ones, then.
+        None => inner.shows_again(client.viewer.scope.tenant(), subjects),
+    }
 }

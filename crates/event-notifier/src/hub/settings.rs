@@ -37,6 +37,8 @@ pub struct HubSettings {
     pub deadline: Duration,
     /// Shortest pause between two states of the feed, or two snapshots of one subject, on a stream.
     pub pause: Duration,
+    /// How often all figures that are watched are looked at, whether or not a message spoke of them.
+    pub refresh: Duration,
 }
 
 impl Default for HubSettings {
@@ -58,6 +60,7 @@ impl Default for HubSettings {
             reads: 4,
             deadline: Duration::from_secs(5),
             pause: Duration::from_secs(1),
+            refresh: Duration::from_secs(10),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Subject {
             Self::Tenant => None,
             Self::Job(job) => Some(job),
         };
-        sight.shows(Some(Permission::ApplicationsRead), job)
+        sight.shows(Some(Permission::AnalyticsRead), job)
     }
 }
 
@@ -76,12 +76,12 @@ pub struct Snapshot {
 /// Where figures come from.
 #[async_trait]
 pub trait Figures: Send + Sync + fmt::Debug {
-    /// The figures of a subject now; none where there is no such subject.
-    async fn snapshot(
+    /// The figures of these subjects now, all of one moment; without those that are not there.
+    async fn snapshots(
         &self,
         scope: &TenantScope,
-        subject: Subject,
-    ) -> Result<Option<Snapshot>, TruthUnavailable>;
+        subjects: &[Subject],
+    ) -> Result<Vec<(Subject, Snapshot)>, TruthUnavailable>;
 }
 
 #[derive(Serialize)]

@@ -116,17 +116,20 @@ struct Ledger {
 
 #[async_trait]
 impl Figures for Ledger {
-    async fn snapshot(
+    async fn snapshots(
         &self,
         _scope: &TenantScope,
-        subject: Subject,
-    ) -> Result<Option<Snapshot>, TruthUnavailable> {
+        subjects: &[Subject],
+    ) -> Result<Vec<(Subject, Snapshot)>, TruthUnavailable> {
         let mut looks = self.looks.lock().unwrap();
-        looks.push(subject);
-        let version = looks.len() as u64;
-        let as_of = datetime!(2026-11-22 10:00 UTC);
-        let counters = RawValue::from_string(format!("{{\"applied\":{version}}}")).unwrap();
-        Ok(Some(Snapshot { as_of, version, counters }))
+        let mut look = |subject: &Subject| {
+            looks.push(*subject);
+            let version = looks.len() as u64;
+            let as_of = datetime!(2026-11-22 10:00 UTC);
+            let counters = RawValue::from_string(format!("{{\"applied\":{version}}}")).unwrap();
+            (*subject, Snapshot { as_of, version, counters })
+        };
+        Ok(subjects.iter().map(&mut look).collect())
     }
 }
 

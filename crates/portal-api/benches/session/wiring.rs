@@ -17,12 +17,12 @@ use portal_api::auth::refresh::{RefreshSettings, TokenRefresher};
 use portal_api::auth::{Callers, KeyUses};
 use portal_api::files::{FileError, FileStore, Incoming, Outgoing};
 use portal_api::health::{Backend, Probe};
-use portal_api::metrics::{Metrics, MetricsAccess, Sources};
+use portal_api::metrics::{FigureAudits, Metrics, MetricsAccess, Sources};
 use portal_api::public::{BoardSettings, PublicBoard, ViewCounts};
 use portal_api::writes::Writes;
 use portal_api::{
-    ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, HttpSettings, Lifecycle,
-    Limits, Operators, PortalState, RateLimits, Rates, Reach, Webhooks,
+    ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, Exports, HttpSettings,
+    Lifecycle, Limits, Operators, PortalState, RateLimits, Rates, Reach, Webhooks,
 };
 use redis_provider::RedisProvider;
 use sealing::KeyRing;
@@ -78,6 +78,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         webhooks: WebhookHandle::default(),
         mail: Arc::default(),
         live: live.clone(),
+        figures: FigureAudits::default(),
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),
@@ -121,6 +122,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         operators: Operators::default(),
         live,
         board: board()?,
+        exports: Exports::new(1),
         writes,
         mail_links: UnsubscribeKeys::derive_from(b"bench", []),
         webhooks: webhooks()?,

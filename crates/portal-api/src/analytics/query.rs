@@ -77,6 +77,15 @@ impl Parameters {
         words
     }
 
+    /// A whole number.
+    pub(super) fn number(
+        &mut self,
+        key: &str,
+        range: std::ops::RangeInclusive<i64>,
+    ) -> Option<i64> {
+        crate::jobs::query::number(&self.pairs, key, range, &mut self.faults)
+    }
+
     /// What the report is about, with at most so many days; every fault is named.
     pub(super) fn question(
         mut self,
@@ -103,12 +112,7 @@ impl Parameters {
         if !self.faults.is_empty() {
             return Err(refused_parameters(self.faults));
         }
-        // Without drafts there are the same figures; but whether a draft is there is not for all.
-        let shared = match view {
-            JobView::Published if job.is_none() => JobView::All,
-            view => view,
-        };
-        Ok(Asked(Question { view: shared, job, source, from, to, zone }))
+        Ok(Asked(Question { view, job, source, from, to, zone }))
     }
 }
 
@@ -117,6 +121,11 @@ impl Parameters {
 pub(super) struct Asked(pub(super) Question);
 
 impl Asked {
+    /// The question alone.
+    pub(super) fn into_question(self) -> Question {
+        self.0
+    }
+
     /// Appends it to a key: every part has its place.
     pub(super) fn append_to(&self, key: KeyBuilder) -> KeyBuilder {
         let Question { view, job, source, from, to, zone } = &self.0;

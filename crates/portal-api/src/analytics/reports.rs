@@ -4,7 +4,9 @@ use std::future::Future;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use employer_store::analytics::{
-    Grain, Metric, Overview, Question, TimeSeries, overview, time_series,
+    Breakdown, By, Funnel, Grain, Metric, Overview, Question, Rule, Sources, TimeInStage,
+    TimeSeries, TimeToHire, breakdown, funnel, overview, sources, time_in_stage, time_series,
+    time_to_hire,
 };
 use employer_store::jobs::find_job;
 use employer_store::{StoreError, TenantTx};
@@ -19,6 +21,9 @@ use crate::jobs::read::{Read, Representation, read_snapshot_through};
 use crate::state::PortalState;
 
 const OPERATION: Operation = Operation::AnalyticsReport;
+
+/// Groups of a breakdown that nobody asks another number of.
+const USUAL_GROUPS: i64 = 20;
 
 /// What happened in a period, beside the days before, and how things are now.
 ///
@@ -35,8 +40,7 @@ pub(crate) async fn get_overview(
     Gated(access, headers): Gated<AnalyticsRead, ReadHeaders>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let parameters = Parameters::read(request.query_string(), &[])?;
-    let asked = parameters.question(access.view, MOST_DAYS, state.clock.now())?;
+    let asked = ask(&state, &access, &request)?;
     let report = Report { state: &state, access: &access, name: "overview", parts: &[], asked };
     let load =
         |mut tx: TenantTx, question: Question| async move { overview(&mut tx, &question).await };
@@ -77,6 +81,134 @@ pub(crate) async fn get_time_series(
         time_series(&mut tx, &question, &metrics, grain).await
     };
     report.respond(&headers, load).await
+}
+
+/// How far applications came.
+///
+/// By `cohort`, the usual rule, the applications of the period are followed to where they are now;
+/// stages that were passed over count as reached. By `activity` it is counted what entered and left
+/// each stage in the period. By `snapshot` it is where applications are now, whatever the period.
+#[utoipa::path(
+    get, path = "/api/analytics/funnel", tag = "analytics", operation_id = "getFunnel",
+    params(
+        ReportParameters,
+        ("mode" = Option<Rule>, Query, description = "The rule; `cohort` where it is absent"),
+    ),
+    responses((status = 200, description = "The funnel by that rule", body = Funnel)),
+)]
+pub(crate) async fn get_funnel(
+    state: web::Data<PortalState>,
+    Gated(access, headers): Gated<AnalyticsRead, ReadHeaders>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let mut parameters = Parameters::read(request.query_string(), &["mode"])?;
+    let rule = parameters.word::<Rule>("mode").unwrap_or(Rule::Cohort);
+    let asked = parameters.question(access.view, MOST_DAYS, state.clock.now())?;
+    let parts = [rule.as_str()];
+    let report = Report { state: &state, access: &access, name: "funnel", parts: &parts, asked };
+    let load = move |mut tx: TenantTx, question: Question| async move {
+        funnel(&mut tx, &question, rule).await
+    };
+    report.respond(&headers, load).await
+}
+
+/// What happened in a period, by job, source, department, workplace or kind of contract.
+#[utoipa::path(
+    get, path = "/api/analytics/breakdown", tag = "analytics", operation_id = "getBreakdown",
+    params(
+        ReportParameters,
+        ("by" = Option<By>, Query, description = "What groups are made of; `job` where it is absent"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "Most groups, 20 where it is absent; the others are summed up"),
+    ),
+    responses((status = 200, description = "The groups", body = Breakdown)),
+)]
+pub(crate) async fn get_breakdown(
+    state: web::Data<PortalState>,
+    Gated(access, headers): Gated<AnalyticsRead, ReadHeaders>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let mut parameters = Parameters::read(request.query_string(), &["by", "limit"])?;
+    let by = parameters.word::<By>("by").unwrap_or(By::Job);
+    let most = parameters.number("limit", 1..=100).unwrap_or(USUAL_GROUPS);
+    let asked = parameters.question(access.view, MOST_DAYS, state.clock.now())?;
+    let parts = [by.as_str(), &most.to_string()];
+    let report = Report { state: &state, access: &access, name: "breakdown", parts: &parts, asked };
+    let load = move |mut tx: TenantTx, question: Question| async move {
+        breakdown(&mut tx, &question, by, most).await
+    };
+    report.respond(&headers, load).await
+}
+
+/// Where the applications of a period came from, and how far they came until now.
+#[utoipa::path(
+    get, path = "/api/analytics/sources", tag = "analytics", operation_id = "getSources",
+    params(ReportParameters),
+    responses((status = 200, description = "The sources", body = Sources)),
+)]
+pub(crate) async fn get_sources(
+    state: web::Data<PortalState>,
+    Gated(access, headers): Gated<AnalyticsRead, ReadHeaders>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let asked = ask(&state, &access, &request)?;
+    let report = Report { state: &state, access: &access, name: "sources", parts: &[], asked };
+    let load =
+        |mut tx: TenantTx, question: Question| async move { sources(&mut tx, &question).await };
+    report.respond(&headers, load).await
+}
+
+/// How long applications stayed in the stages that they left in the period.
+///
+/// Half of them no longer than the median, nine of ten no longer than the 90th percentile. Those that
+/// are still there are counted, and are part of no time.
+#[utoipa::path(
+    get, path = "/api/analytics/time-in-stage", tag = "analytics", operation_id = "getTimeInStage",
+    params(ReportParameters),
+    responses((status = 200, description = "The stages", body = TimeInStage)),
+)]
+pub(crate) async fn get_time_in_stage(
+    state: web::Data<PortalState>,
+    Gated(access, headers): Gated<AnalyticsRead, ReadHeaders>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let asked = ask(&state, &access, &request)?;
+    let report =
+        Report { state: &state, access: &access, name: "time-in-stage", parts: &[], asked };
+    let load = |mut tx: TenantTx, question: Question| async move {
+        time_in_stage(&mut tx, &question).await
+    };
+    report.respond(&headers, load).await
+}
+
+/// How long it took from the application to the hire, for the hires of the period.
+///
+/// Open applications are counted, and are part of no time.
+#[utoipa::path(
+    get, path = "/api/analytics/time-to-hire", tag = "analytics", operation_id = "getTimeToHire",
+    params(ReportParameters),
+    responses((status = 200, description = "The times", body = TimeToHire)),
+)]
+pub(crate) async fn get_time_to_hire(
+    state: web::Data<PortalState>,
+    Gated(access, headers): Gated<AnalyticsRead, ReadHeaders>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let asked = ask(&state, &access, &request)?;
+    let report = Report { state: &state, access: &access, name: "time-to-hire", parts: &[], asked };
+    let load = |mut tx: TenantTx, question: Question| async move {
+        time_to_hire(&mut tx, &question).await
+    };
+    report.respond(&headers, load).await
+}
+
+/// The question of a report that takes no further parameters.
+fn ask(
+    state: &PortalState,
+    access: &Authorized<AnalyticsRead>,
+    request: &HttpRequest,
+) -> Result<Asked, ApiError> {
+    let parameters = Parameters::read(request.query_string(), &[])?;
+    parameters.question(access.view, MOST_DAYS, state.clock.now())
 }
 
 /// A report that somebody asks for.

@@ -29,6 +29,7 @@ impl prometheus_client::collector::Collector for Collector {
         self.write_database(page)?;
         self.write_webhooks_and_mail(page)?;
         self.write_relay(page)?;
+        self.0.figures.write(page)?;
         streams::write(page, &self.0.live)
     }
 }

@@ -6,6 +6,7 @@
 //! ones, by organization id, and only where [`Sources::tenants`] asks for them.
 
 mod collector;
+mod figures;
 mod http;
 mod page;
 mod streams;
@@ -27,6 +28,7 @@ use session_store::AccessCopies;
 use tenant_cache::TenantCache;
 
 use self::collector::Collector;
+pub use self::figures::FigureAudits;
 pub(crate) use self::http::HttpFigures;
 use crate::audit::AuditTrail;
 use crate::error::{ApiError, ErrorCode};
@@ -63,6 +65,8 @@ pub struct Sources {
     pub fan_out: Arc<FanOutStatistics>,
     /// What sends webhooks.
     pub webhooks: WebhookHandle,
+    /// The comparisons of figures with the log of events.
+    pub figures: FigureAudits,
     /// The streams of events.
     pub live: Hub,
     /// What sends mails.

@@ -163,7 +163,10 @@ sections! {
         partitions: usize,
         tick_ms: u64,
         pause_ms: u64,
+        figures_ms: u64,
     }
+    /// `[analytics]`
+    Analytics { audit_hours: u32, exports: usize, }
     /// `[jobs]`
     Jobs { expiry_interval_ms: u64, expiry_batch: u16, }
     /// `[mail]`
@@ -216,6 +219,7 @@ sections! {
         relay: Relay,
         notifications: Notifications,
         events: Events,
+        analytics: Analytics,
         jobs: Jobs,
         mail: Mail,
         webhooks: Webhooks,
@@ -268,7 +272,8 @@ const MAY_BE_ZERO: [&str; 8] = [
 ];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
-const AT_MOST: [(&str, i64, &str); 19] = [
+const AT_MOST: [(&str, i64, &str); 20] = [
+    ("analytics.audit_hours", 72, "what was counted before would not be compared"),
     ("webhooks.per_tenant", 100, "each event is sent to each of them"),
     ("webhooks.timeout_ms", 30_000, "a receiver that does not answer holds a place for so long"),
     ("webhooks.concurrency", 1_000, "each is a connection of this process"),

@@ -1,11 +1,16 @@
 //! Figures are what the log of events says, whatever happens in whichever batches.
 
+use std::collections::BTreeMap;
+
+use employer_store::analytics;
 use employer_store::feed::{self, TellingSettings};
 use employer_store::testing::TestTenant;
 use proptest::prelude::*;
 use serde_json::json;
 use sqlx::PgConnection;
 use tenancy::JobId;
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{Event, SETTINGS};
@@ -41,9 +46,44 @@ struct Happening {
     from: Option<&'static str>,
     to: Option<&'static str>,
     hours_ago: i32,
+    /// How long before it was written it happened, in minutes, where that is said.
+    minutes_late: Option<i64>,
     /// The request came twice: two rows, one event.
     is_repeated: bool,
 }
+
+impl Happening {
+    fn written_at(&self, now: OffsetDateTime) -> OffsetDateTime {
+        now - Duration::hours(self.hours_ago.into())
+    }
+
+    fn occurred_at(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        self.minutes_late.map(|minutes| self.written_at(now) - Duration::minutes(minutes))
+    }
+
+    /// The sums that it counts in.
+    fn counts(&self, jobs: &[JobId], now: OffsetDateTime) -> Vec<Key> {
+        if !self.kind.starts_with("application.") {
+            return Vec::new();
+        }
+        let written = self.written_at(now);
+        let at = self.occurred_at(now).unwrap_or(written);
+        let at = at.max(written - Duration::hours(72)).min(written + Duration::minutes(5));
+        let quarter = at.unix_timestamp().div_euclid(900);
+        let mut kinds = vec![self.kind.to_owned()];
+        match (self.from, self.to) {
+            (_, Some(to)) => kinds.push(format!("entered.{to}")),
+            (Some(_), None) => kinds.push("entered.withdrawn".to_owned()),
+            (None, None) => {}
+        }
+        kinds.extend(self.from.map(|from| format!("left.{from}")));
+        let (job, source) = (jobs[self.job].as_uuid(), self.source.unwrap_or_default().to_owned());
+        kinds.into_iter().map(|kind| (job, source.clone(), kind, quarter)).collect()
+    }
+}
+
+/// A sum: job, source, kind, and the quarter of an hour since 1970.
+type Key = (Uuid, String, String, i64);
 
 fn happening() -> impl Strategy<Value = Happening> {
     let stage = || prop::option::of(prop::sample::select(vec!["applied", "screen", "hired"]));
@@ -54,14 +94,18 @@ fn happening() -> impl Strategy<Value = Happening> {
         "job.updated",
     ]);
     let source = prop::option::of(prop::sample::select(vec!["board", "referral"]));
-    (0..3_usize, kind, source, stage(), stage(), 0..4, prop::bool::weighted(0.1)).prop_map(
-        |(job, kind, source, from, to, hours_ago, is_repeated)| Happening {
+    // From ten minutes ahead to more than three days late.
+    let late = prop::option::weighted(0.3, -10..5_000_i64);
+    let repeated = prop::bool::weighted(0.1);
+    (0..3_usize, kind, source, stage(), stage(), 0..4, late, repeated).prop_map(
+        |(job, kind, source, from, to, hours_ago, minutes_late, is_repeated)| Happening {
             job,
             kind,
             source,
             from,
             to,
             hours_ago,
+            minutes_late,
             is_repeated,
         },
     )
@@ -71,23 +115,27 @@ async fn write(
     happening: &Happening,
     jobs: &[JobId],
     tenant: &TestTenant,
+    now: OffsetDateTime,
     superuser: &mut PgConnection,
 ) {
     let (job, event) = (jobs[happening.job], Uuid::now_v7());
-    let payload = json!({
+    let mut payload = json!({
         "v": 1, "job": job, "source": happening.source, "from": happening.from, "to": happening.to,
     });
+    if let Some(occurred_at) = happening.occurred_at(now) {
+        payload["occurred_at"] = json!(occurred_at.format(&Rfc3339).unwrap());
+    }
     for _ in 0..=i32::from(happening.is_repeated) {
         sqlx::query(
             "INSERT INTO outbox (tenant_id, event_id, kind, subject, payload, at)
-             VALUES ($1, $2, $3, $4, $5, now() - make_interval(hours => $6))",
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(tenant.scope.tenant().as_uuid())
         .bind(event)
         .bind(happening.kind)
         .bind(job.as_uuid())
         .bind(&payload)
-        .bind(happening.hours_ago)
+        .bind(happening.written_at(now))
         .execute(&mut *superuser)
         .await
         .unwrap();
@@ -133,14 +181,36 @@ fn they_never_drift_from_the_log() {
             for title in ["Nurse", "Cook", "Driver"] {
                 jobs.push(store.create(&tenant, &a_job(title)).await.summary.id);
             }
+            let now = OffsetDateTime::now_utc();
+            let now = now.replace_nanosecond(0).unwrap();
+            let mut expected: BTreeMap<Key, i64> = BTreeMap::new();
             for one in &happenings {
-                write(one, &jobs, &tenant, &mut superuser).await;
+                write(one, &jobs, &tenant, now, &mut superuser).await;
+                one.counts(&jobs, now)
+                    .into_iter()
+                    .for_each(|key| *expected.entry(key).or_default() += 1);
             }
             tell_all(&store, batch).await;
+            let mut tx = store.db.begin_read(&tenant.scope).await.unwrap();
+            let audited = analytics::drift(&mut tx, now).await.unwrap();
+            prop_assert_eq!(audited.drifting, 0);
             let tenant = tenant.scope.tenant().as_uuid();
             let drift: i64 =
                 sqlx::query_scalar(DRIFT).bind(tenant).fetch_one(&mut *superuser).await.unwrap();
             prop_assert_eq!(drift, 0);
+            let kept: Vec<(Uuid, String, String, i64, i64)> = sqlx::query_as(
+                "SELECT job_id, source, kind, (extract(epoch FROM bucket) / 900)::bigint, n
+                 FROM metric_hours WHERE tenant_id = $1",
+            )
+            .bind(tenant)
+            .fetch_all(&mut *superuser)
+            .await
+            .unwrap();
+            let kept: BTreeMap<Key, i64> = kept
+                .into_iter()
+                .map(|(job, source, kind, quarter, n)| ((job, source, kind, quarter), n))
+                .collect();
+            prop_assert_eq!(kept, expected);
             let logged: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM event_log WHERE tenant_id = $1 AND kind <> 'job.created'",
             )

@@ -119,9 +119,9 @@ async fn figures_come_first_and_then_at_most_once_in_a_pause_the_newest_only() {
     let opened = house.hub.open(viewer(1, 0), Role::Recruiter, Resume::AtHead, &subjects);
     let mut reader = Reader::of(opened.unwrap());
     passes(SOON).await;
-    // Of what she may not see, a viewer is shown no figures either.
-    *house.books.sight.lock().unwrap() = sight(Role::Viewer, &[]);
-    let opened = house.hub.open(viewer(2, 0), Role::Viewer, Resume::AtHead, &subjects);
+    // Of what they may not see, a manager is shown no figures either.
+    *house.books.sight.lock().unwrap() = sight(Role::HiringManager, &[]);
+    let opened = house.hub.open(viewer(2, 0), Role::HiringManager, Resume::AtHead, &subjects);
     let mut blind = Reader::of(opened.unwrap());
     passes(SOON).await;
     assert!(reader.has("metrics"), "as they are, before anything changes: {}", reader.text);

@@ -1,0 +1,81 @@
+//! The nightly comparison of figures with the log of events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use employer_store::{StoreError, WorkerDb, analytics};
+use portal_api::metrics::FigureAudits;
+use tenancy::Clock;
+use tokio::time::{MissedTickBehavior, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::settings::Settings;
+
+/// How often an instance looks whether an audit is due, and what came of the last one.
+const STEP: Duration = Duration::from_secs(60);
+
+/// Longest time for an audit.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// After this an audit that did not end is taken over: whoever began it has given up.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Starts the comparisons on `tasks`; answers where they are shown.
+pub(crate) fn start(
+    settings: &Settings,
+    db: &WorkerDb,
+    clock: &Arc<dyn Clock>,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> FigureAudits {
+    let audits = FigureAudits::default();
+    let auditor = FigureAuditor {
+        db: db.clone(),
+        clock: Arc::clone(clock),
+        every: Duration::from_secs(u64::from(settings.tuning.analytics.audit_hours) * 3_600),
+        audits: audits.clone(),
+    };
+    tasks.spawn(auditor.run_until_stopped(stop.clone()));
+    audits
+}
+
+/// Compares figures with the log when that is due. Every instance may run one: a row says whose turn
+/// it is.
+#[derive(Debug)]
+struct FigureAuditor {
+    db: WorkerDb,
+    clock: Arc<dyn Clock>,
+    every: Duration,
+    audits: FigureAudits,
+}
+
+impl FigureAuditor {
+    async fn run_until_stopped(self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(STEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let work = async {
+            loop {
+                ticks.tick().await;
+                match timeout(DEADLINE, self.look()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "figures could not be compared with the log");
+                    }
+                    Err(_elapsed) => tracing::warn!("comparing figures with the log took too long"),
+                }
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    async fn look(&self) -> Result<(), StoreError> {
+        if let Some(due_at) = analytics::claim_audit(&self.db, self.every, PATIENCE).await? {
+            let drifting = analytics::audit(&self.db, due_at, self.clock.now()).await?;
+            tracing::info!(figures.drifting = drifting, "compared figures with the log");
+        }
+        self.audits.set(analytics::last_audit(&self.db).await?);
+        Ok(())
+    }
+}

@@ -131,7 +131,7 @@ async fn cohort(
     let tenant = tx.tenant();
     Ok(sqlx::query_as!(
         CohortRow,
-        r#"WITH people AS (
+        r#"WITH people AS MATERIALIZED (
                SELECT coalesce(a.source, '') AS source, a.status,
                       (SELECT max(array_position(
                                   ARRAY['applied', 'screen', 'interview', 'offer', 'hired'],

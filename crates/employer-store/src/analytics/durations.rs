@@ -57,6 +57,11 @@ pub struct TimeToHire {
     pub durations: Durations,
 }
 
+/// As exact as anybody reads it; what is beyond comes from reckoning between two times.
+fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1_000.0).round() / 1_000.0
+}
+
 /// How long applications stayed in each stage.
 pub async fn time_in_stage(
     tx: &mut TenantTx,
@@ -115,9 +120,9 @@ pub async fn time_in_stage(
         durations: Durations {
             finished: row.finished,
             open: row.open,
-            median_seconds: row.median,
-            p90_seconds: row.p90,
-            mean_seconds: row.mean,
+            median_seconds: row.median.map(milliseconds),
+            p90_seconds: row.p90.map(milliseconds),
+            mean_seconds: row.mean.map(milliseconds),
         },
     });
     Ok(TimeInStage { stamp: frame.stamp("activity", None), stages: stages.collect() })
@@ -166,9 +171,9 @@ pub async fn time_to_hire(
     let durations = Durations {
         finished: row.finished,
         open: row.open,
-        median_seconds: row.median,
-        p90_seconds: row.p90,
-        mean_seconds: row.mean,
+        median_seconds: row.median.map(milliseconds),
+        p90_seconds: row.p90.map(milliseconds),
+        mean_seconds: row.mean.map(milliseconds),
     };
     Ok(TimeToHire { stamp: frame.stamp("activity", None), durations })
 }

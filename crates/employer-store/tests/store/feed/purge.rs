@@ -27,6 +27,10 @@ async fn fill(store: &Store, tenant: &TestTenant, count: i64) {
     query.execute(&mut store.superuser().await).await.unwrap();
 }
 
+async fn now(store: &Store) -> OffsetDateTime {
+    sqlx::query_scalar("SELECT now()").fetch_one(&mut store.superuser().await).await.unwrap()
+}
+
 async fn head(store: &Store, tenant: &TestTenant) -> Head {
     let mut tx = store.db.begin_read(&tenant.scope).await.unwrap();
     feed::head(&mut tx, user(tenant, Role::Owner)).await.unwrap()
@@ -43,7 +47,7 @@ async fn no_step_is_long_and_all_of_them_begin_one_epoch() {
                      REFERENCING OLD TABLE AS gone
                      FOR EACH STATEMENT EXECUTE FUNCTION refuse_long()";
     sqlx::raw_sql(guard).execute(&mut store.superuser().await).await.unwrap();
-    let now = OffsetDateTime::now_utc();
+    let now = now(&store).await;
     assert_eq!(feed::purge(&store.worker, now, KEEP, 100).await.unwrap(), 4_500);
     assert_eq!(head(&store, &tenant).await, Head { epoch: 6, seq: 4_500, unread: 0 });
 }
@@ -56,7 +60,7 @@ async fn two_at_once_begin_one_epoch() {
     let mut superuser = store.superuser().await;
     let mut holding = superuser.begin().await.unwrap();
     sqlx::query("SELECT FROM feed_heads FOR UPDATE").execute(&mut *holding).await.unwrap();
-    let now = OffsetDateTime::now_utc();
+    let now = now(&store).await;
     let purge = async || feed::purge(&store.worker, now, KEEP, 100).await.unwrap();
     let let_go = async {
         let waiting = "SELECT count(*) FROM pg_stat_activity

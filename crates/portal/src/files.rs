@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -10,7 +11,9 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload};
+use object_store::{
+    ClientOptions, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig,
+};
 use portal_api::files::{FileError, FileStore, Incoming, Outgoing};
 use secrecy::ExposeSecret as _;
 use tokio::sync::OnceCell;
@@ -20,6 +23,15 @@ use crate::settings::{FileSettings, S3Credentials, S3Settings};
 /// Smallest part of an upload that stores take, but for the last one. What is smaller in all is
 /// sent at once.
 const PART_BYTES: usize = 5 << 20;
+
+/// Longest wait for a connection, and for the next bytes of an answer; the request with a part of
+/// an upload has to be sent within the second. There is no limit for the whole: a file goes out as
+/// fast as whoever downloads it reads.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// A request that failed is repeated so often, and begun anew no later than this.
+const MAX_RETRIES: usize = 3;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Makes the store that the settings name; nothing is connected yet.
 pub(crate) fn open(settings: &FileSettings) -> Result<Arc<dyn FileStore>, object_store::Error> {
@@ -34,6 +46,18 @@ pub(crate) fn open(settings: &FileSettings) -> Result<Arc<dyn FileStore>, object
 fn s3(settings: &S3Settings) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
     let builder =
         AmazonS3Builder::new().with_bucket_name(&settings.bucket).with_region(&settings.region);
+    let retry = RetryConfig {
+        max_retries: MAX_RETRIES,
+        retry_timeout: RETRY_TIMEOUT,
+        ..RetryConfig::default()
+    };
+    let builder = builder.with_retry(retry);
+    let waits = ClientOptions::new()
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_read_timeout(READ_TIMEOUT)
+        .with_timeout_disabled();
+    // These replace what was set before: whether plain HTTP is allowed comes after them.
+    let builder = builder.with_client_options(waits);
     let builder = match &settings.endpoint {
         Some(endpoint) => builder
             .with_endpoint(endpoint.as_str().trim_end_matches('/'))

@@ -17,7 +17,7 @@ use crate::state::PortalState;
 /// Gives out a file that came with an application, to whoever may read the application.
 ///
 /// It is always a download: nothing that an applicant sent is shown as a page of the portal. Each
-/// one leaves a row in the audit trail.
+/// one that is asked for leaves a row in the audit trail.
 #[utoipa::path(
     get, path = "/api/applications/{id}/files/{file}", tag = "applications",
     operation_id = "downloadFile",
@@ -39,13 +39,14 @@ pub(crate) async fn download_file(
         let detail = "The file was found to be harmful and is not given out.";
         return Err(ApiError::new(ErrorCode::Forbidden, detail));
     }
+    // The file comes afterwards: a store that hangs must not hold a connection to the database.
+    state.writes.commit(tx).await?;
     let content =
         state.board.files.open(&found.storage_key).await.map_err(|error| match error {
             // The row is there and the contents are not: that is no answer about the row.
             FileError::Missing => ApiError::internal(error),
             FileError::Unavailable(_) => ApiError::unavailable(error),
         })?;
-    state.writes.commit(tx).await?;
     let name = utf8_percent_encode(&found.name, NON_ALPHANUMERIC);
     let disposition = format!("attachment; filename*=UTF-8''{name}");
     let sandbox = HeaderValue::from_static("default-src 'none'; sandbox");

@@ -212,6 +212,10 @@ pub(super) fn source_of(text: &str) -> Option<String> {
 
 /// Whether a mail could be sent there, as far as the form tells: a mailbox and a domain with a dot.
 fn is_address(text: &str) -> bool {
+    // Again: a letter may have become two in lower case.
+    if text.chars().count() > MAX_EMAIL {
+        return false;
+    }
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let is_word = |part: &str| {
         !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || "@\"(),:;<>[\\]".contains(c))
@@ -315,6 +319,7 @@ mod tests {
             "a@b.example\n",
             "a,b@c.example",
             "\"a\"@b.example",
+            &format!("a@{}.example", "x".repeat(MAX_EMAIL)),
         ] {
             assert!(!is_address(bad), "{bad:?}");
         }

@@ -100,6 +100,10 @@ impl AddressRules {
             return Err(RefusedUrl::Malformed);
         }
         let url = Url::parse(text).map_err(|_| RefusedUrl::Malformed)?;
+        // What is kept and asked for is spelled out: `ü` is then six bytes.
+        if url.as_str().len() > MAX_URL_BYTES {
+            return Err(RefusedUrl::Malformed);
+        }
         let is_allowed = match url.scheme() {
             "https" => true,
             "http" => self.allow_plain_http,
@@ -276,6 +280,9 @@ mod tests {
         }
         let long = format!("https://example.com/{}", "a".repeat(MAX_URL_BYTES));
         assert_eq!(rules().check(&long).unwrap_err(), RefusedUrl::Malformed);
+        let grows = format!("https://example.com/{}", "ü".repeat(900));
+        assert!(grows.len() < MAX_URL_BYTES);
+        assert_eq!(rules().check(&grows).unwrap_err(), RefusedUrl::Malformed);
         for text in
             ["https://example.com/hook?x=1", "https://example.com:8443/", "https://8.8.8.8/"]
         {

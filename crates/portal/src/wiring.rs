@@ -461,6 +461,7 @@ fn rates(tuning: &Tuning) -> Rates {
         apply_address_per_quarter_hour: limits.apply_address_per_quarter_hour,
         apply_person_per_quarter_hour: limits.apply_person_per_quarter_hour,
         apply_board_per_ten_seconds: limits.apply_board_per_ten_seconds,
+        view_address_per_minute: limits.view_address_per_minute,
         sync_interval: Duration::from_millis(limits.sync_interval_ms),
         tracked_max: limits.tracked_max,
     }

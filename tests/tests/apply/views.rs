@@ -43,3 +43,48 @@ async fn views_are_counted_by_where_people_came_from() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn made_up_sources_add_no_rows_without_end() {
+    let scene = Scene::open().await;
+    let anybody = scene.anybody();
+    for index in 0..120 {
+        let path = format!(
+            "/public/boards/{}/jobs/{}/view?source=x{index}",
+            scene.tenant.slug, scene.slug
+        );
+        let look = anybody.request(Method::POST, &path).header(USER_AGENT, FIREFOX);
+        let _ = anybody.send(look).await.expect(204);
+    }
+    let url = &scene.world.databases.superuser_url;
+    let mut superuser = sqlx::PgConnection::connect(url).await.unwrap();
+    let most = eventually("all views are written down", Duration::from_secs(10), async || {
+        let (total, most): (Option<i64>, Option<i64>) = sqlx::query_as(
+            "SELECT sum(n)::bigint, max(count)::bigint FROM (
+                 SELECT sum(n) AS n, count(*) FROM metric_hours
+                 WHERE tenant_id = $1 AND kind = 'job.viewed' GROUP BY bucket) AS hours",
+        )
+        .bind(scene.tenant.id)
+        .fetch_one(&mut superuser)
+        .await
+        .unwrap();
+        (total == Some(120)).then_some(most)
+    })
+    .await;
+    assert!(most.unwrap() <= 51, "{most:?}: fifty sources, and none");
+}
+
+#[tokio::test]
+async fn an_address_looks_so_often_a_minute() {
+    let scene = Scene::open_with(&[
+        ("PORTAL__RATE_LIMITS__ENABLED", "true"),
+        ("PORTAL__RATE_LIMITS__VIEW_ADDRESS_PER_MINUTE", "2"),
+    ])
+    .await;
+    let anybody = scene.anybody();
+    let path = format!("/public/boards/{}/jobs/{}/view", scene.tenant.slug, scene.slug);
+    for status in [204, 204, 429] {
+        let look = anybody.request(Method::POST, &path).header(USER_AGENT, FIREFOX);
+        let _ = anybody.send(look).await.expect(status);
+    }
+}

@@ -203,6 +203,7 @@ fn rates(enabled: bool) -> Rates {
         apply_address_per_quarter_hour: PER_MINUTE,
         apply_person_per_quarter_hour: PER_MINUTE,
         apply_board_per_ten_seconds: PER_MINUTE,
+        view_address_per_minute: PER_MINUTE,
         sync_interval: SOON,
         tracked_max: 100_000,
     }

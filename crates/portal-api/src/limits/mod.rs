@@ -93,6 +93,8 @@ rules! {
     ApplyPerson = "apply-person", apply_person_per_quarter_hour, QUARTER_HOUR;
     /// Applications to an employer; who comes in a rush waits for a turn.
     ApplyBoard = "apply-board", apply_board_per_ten_seconds, TEN_SECONDS;
+    /// Views of jobs from an address.
+    ViewAddress = "view-address", view_address_per_minute, MINUTE;
 }
 
 /// How often.
@@ -120,6 +122,8 @@ pub struct Rates {
     pub apply_person_per_quarter_hour: u32,
     /// Applications to an employer.
     pub apply_board_per_ten_seconds: u32,
+    /// Views of jobs from an address.
+    pub view_address_per_minute: u32,
     /// Pause between two batches.
     pub sync_interval: Duration,
     /// Subjects that an instance remembers; those who have asked least are forgotten first.

@@ -77,6 +77,7 @@ pub(crate) fn take(quotas: &Quotas, verdict: Option<Verdict>) -> Result<(), ApiE
 pub(crate) fn too_many(verdict: Verdict) -> ApiError {
     let whose = match verdict.rule {
         Rule::Address => "Your address asks too often.",
+        Rule::ViewAddress => "Too many views come from your address.",
         Rule::SignIn => "Too many sign-ins come from your address.",
         Rule::User => "You ask too often.",
         Rule::ApiKey => "The key or token is used too often.",

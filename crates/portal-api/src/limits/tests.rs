@@ -54,6 +54,7 @@ fn rates() -> Rates {
         apply_address_per_quarter_hour: 5,
         apply_person_per_quarter_hour: 5,
         apply_board_per_ten_seconds: 20,
+        view_address_per_minute: 60,
         sync_interval: Duration::from_secs(1),
         tracked_max: 1_600,
     }

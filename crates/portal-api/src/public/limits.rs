@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::PublicBoard;
 use crate::edge::Client;
 use crate::error::{ApiError, ErrorCode};
-use crate::limits::{Quotas, Rule, digest_of, network_of, take, too_many};
+use crate::limits::{Quotas, Rule, Subject, digest_of, network_of, take, too_many};
 use crate::state::PortalState;
 
 /// Shortest and longest pause before somebody who waits asks again.
@@ -20,9 +20,19 @@ pub(super) async fn admit_address(
     state: &PortalState,
     request: &HttpRequest,
 ) -> Result<(), ApiError> {
-    let subject = Client::of(request).and_then(|client| client.address).map_or(0, network_of);
-    let quotas = request.extensions().get::<Quotas>().cloned().unwrap_or_default();
+    let (subject, quotas) = whose(request);
     take(&quotas, state.rate_limits.admit_exactly(Rule::ApplyAddress, subject).await)
+}
+
+/// Takes one view from this address, by what this instance knows: one more or less is no matter.
+pub(super) fn admit_look(state: &PortalState, request: &HttpRequest) -> Result<(), ApiError> {
+    let (subject, quotas) = whose(request);
+    take(&quotas, state.rate_limits.admit(Rule::ViewAddress, subject))
+}
+
+fn whose(request: &HttpRequest) -> (Subject, Quotas) {
+    let subject = Client::of(request).and_then(|client| client.address).map_or(0, network_of);
+    (subject, request.extensions().get::<Quotas>().cloned().unwrap_or_default())
 }
 
 /// Takes one application of this person to this employer. Nothing is told beforehand of what is

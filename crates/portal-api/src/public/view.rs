@@ -4,7 +4,7 @@ use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::form::source_of;
-use super::{for_everybody, refuse_while_starting};
+use super::{for_everybody, limits, refuse_while_starting};
 use crate::error::{ApiError, Faults};
 use crate::extract::{Pairs, refused_parameters};
 use crate::state::PortalState;
@@ -45,6 +45,7 @@ pub(crate) async fn count_view(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     refuse_while_starting(&state)?;
+    limits::admit_look(&state, &request)?;
     let pairs = Pairs::parse(request.query_string(), &["source"])?;
     let mut faults = Faults::default();
     let source = pairs.single("source", &mut faults).and_then(source_of).unwrap_or_default();

@@ -127,6 +127,7 @@ sections! {
         apply_address_per_quarter_hour: u32,
         apply_person_per_quarter_hour: u32,
         apply_board_per_ten_seconds: u32,
+        view_address_per_minute: u32,
         sync_interval_ms: u64,
         tracked_max: usize,
     }

@@ -8,7 +8,8 @@ use super::kind::NotificationKind;
 /// Whom a notification reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
-    /// Whoever may do this, in this job where they may do it in assigned ones only.
+    /// Whoever may do this; where they may do it in assigned jobs only, the team of this one,
+    /// whatever each may do on it.
     Whoever(Permission),
     /// The member that the event happened to.
     Subject,

@@ -40,6 +40,31 @@ async fn applications_reach_recruiters_and_assigned_managers_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn that_a_job_expires_reaches_all_of_its_team_also_who_only_looks_on() {
+    let store = Store::open_for("expiring").await;
+    let tenant = store.tenant().await;
+    let seen = store.create(&tenant, &a_job("Nurse")).await.summary.id;
+    let other = store.create(&tenant, &a_job("Cook")).await.summary.id;
+    let mut tx = store.begin(&tenant).await;
+    assign(&mut tx, &tenant, seen, "view").await;
+    tx.commit().await.unwrap();
+    for job in [seen, other] {
+        let expiring = Event {
+            kind: "job.expiring",
+            subject: Some(job.as_uuid()),
+            actor: None,
+            payload: json!({ "v": 1, "valid_through": "2026-12-01T00:00:00Z" }),
+        };
+        expiring.written(&store, &tenant).await;
+    }
+    let _ = tell(&store).await;
+    assert_eq!(kinds(&store, &tenant, Role::Recruiter).await, ["job_expiring"; 2]);
+    let managers = inbox(&store, &tenant, Role::HiringManager).await;
+    assert_eq!(managers.iter().map(|one| one.job).collect::<Vec<_>>(), [Some(seen)]);
+    assert_eq!(kinds(&store, &tenant, Role::Viewer).await, Vec::<&str>::new());
+}
+
+#[tokio::test]
 async fn nobody_is_told_of_their_own_deeds() {
     let store = Store::open_for("deeds").await;
     let tenant = store.tenant().await;

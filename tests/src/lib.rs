@@ -31,5 +31,6 @@ pub mod portal;
 pub mod receiver;
 pub mod servers;
 pub mod tenant;
+pub mod unheard;
 pub mod waiting;
 pub mod written;

@@ -71,6 +71,23 @@ impl StoreError {
             if error.code().is_some_and(|code| code == "57014"))
     }
 
+    /// Whether what was asked may have been done all the same: it was sent, and the answer did not
+    /// come or could not be read. Where the database says no, it did nothing.
+    pub fn leaves_open(&self) -> bool {
+        use sqlx::Error::{Configuration, Database, PoolClosed, PoolTimedOut, Tls};
+        match self {
+            Self::Unavailable(error) | Self::Sql(error) => match error {
+                Database(error) => error.code().is_none_or(|code| is_end_of_connection(&code)),
+                Configuration(_) | PoolClosed | PoolTimedOut | Tls(_) => false,
+                _ => true,
+            },
+            Self::Inconsistent { .. } => true,
+            Self::Away | Self::Role(_) | Self::Schema(_) | Self::Migration(_) | Self::Address => {
+                false
+            }
+        }
+    }
+
     pub(crate) fn inconsistent(what: impl Into<Cow<'static, str>>) -> Self {
         Self::Inconsistent { what: what.into() }
     }
@@ -111,6 +128,12 @@ fn is_outage_code(code: &str) -> bool {
         || code.starts_with("08")
 }
 
+/// Whether the code tells of the end of a connection and not of a statement: a commit may have been
+/// waiting for its answer. What stands between us and the database says 08xxx.
+fn is_end_of_connection(code: &str) -> bool {
+    matches!(code, "57P01" | "57P02" | "57P05" | "40003") || code.starts_with("08")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,5 +148,21 @@ mod tests {
         }
         assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_unavailable());
         assert!(!StoreError::from(sqlx::Error::RowNotFound).is_unavailable());
+    }
+
+    #[test]
+    fn a_lost_answer_is_told_from_a_refusal() {
+        for code in ["57P01", "57P02", "08006", "08P01"] {
+            assert!(is_end_of_connection(code), "{code}");
+        }
+        for code in ["23514", "57014", "53300", "25006", "40001", "57P03"] {
+            assert!(!is_end_of_connection(code), "{code}");
+        }
+        let cut = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert!(StoreError::from(cut()).leaves_open());
+        assert!(StoreError::from(sqlx::Error::RowNotFound).leaves_open());
+        assert!(StoreError::inconsistent("answer").leaves_open());
+        assert!(!StoreError::from(sqlx::Error::PoolTimedOut).leaves_open());
+        assert!(!StoreError::Away.leaves_open());
     }
 }

@@ -149,3 +149,48 @@ async fn a_machine_that_fills_in_everything_learns_nothing() {
     assert!(answer.json()["reference"].is_string());
     assert_eq!(scene.shown(&scene.recruiter, "/api/applications").await.len(), 0);
 }
+
+#[tokio::test]
+async fn machines_are_refused_what_people_are_refused() {
+    let scene = Scene::open().await;
+    let (anybody, board) = (scene.anybody(), &scene.tenant.slug);
+    let (closed_job, closed) = publishes(&scene.recruiter).await;
+    let close = format!("/api/jobs/{closed_job}/close");
+    let _ = scene.recruiter.post(&close, &json!({ "reason": "filled" })).await.expect(200);
+    let shape = |answer: &portal_tests::client::Answer| {
+        let mut headers: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+        headers.sort();
+        let body = answer.json();
+        let fields: Vec<String> = body.as_object().unwrap().keys().cloned().collect();
+        (answer.status, headers, fields, body["code"].clone(), body["detail"].clone())
+    };
+    let valid = || Form::of("ada@applicants.example").with_file("cv.pdf", &pdf());
+    for (form, job, status) in [
+        (valid(), scene.slug.as_str(), 202),
+        (valid(), "nothing", 404),
+        (valid(), closed.as_str(), 410),
+        (Form::of("nobody"), scene.slug.as_str(), 422),
+    ] {
+        let machine = form.clone().with("website", "https://spam.example");
+        let to_a_machine = sends(&anybody, board, job, &machine).await.expect(status);
+        let to_a_person = sends(&anybody, board, job, &form).await.expect(status);
+        assert_eq!(shape(&to_a_machine), shape(&to_a_person), "{job}");
+    }
+    let page = scene.recruiter.get("/api/applications").await.expect(200).json();
+    assert_eq!(page["data"].as_array().unwrap().len(), 1, "the person's");
+    assert_eq!(page["data"][0]["submissions"], 1);
+}
+
+#[tokio::test]
+async fn a_campaign_in_any_script_is_taken() {
+    let scene = Scene::open().await;
+    for (index, letter) in ["ж", "\"", "𝒜"].into_iter().enumerate() {
+        let mut form = Form::of(&format!("p{index}@applicants.example"));
+        for name in ["source", "medium", "campaign", "term", "content"] {
+            form = form.with(&format!("utm_{name}"), &letter.repeat(200));
+        }
+        let answer = sends(&scene.anybody(), &scene.tenant.slug, &scene.slug, &form).await;
+        let _ = answer.expect(202);
+    }
+    assert_eq!(scene.shown(&scene.recruiter, "/api/applications").await.len(), 3);
+}

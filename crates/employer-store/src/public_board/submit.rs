@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::PgExecutor;
 use tenancy::{ApplicationId, TenantId};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::database::{PublicDb, new_id};
@@ -25,7 +27,7 @@ pub struct NewSubmission {
     pub message: Option<String>,
     /// Lower-case letters, digits and `._-`, at most 50.
     pub source: Option<String>,
-    /// What the link said about the campaign; an object of at most 2,000 bytes.
+    /// What the link said about the campaign; an object of at most 5,000 bytes.
     pub utm: Value,
     /// What was agreed to; an object of at most 2,000 bytes with the `version` of the notice.
     pub consent: Value,
@@ -125,48 +127,98 @@ impl PublicDb {
         resume: Option<&NewResume>,
         key: Option<&SubmitKey>,
     ) -> Result<SubmitOutcome, StoreError> {
-        let row = within_deadline(
-            sqlx::query!(
-                r#"SELECT outcome AS "outcome!", reference, keeps_file AS "keeps_file!", tenant,
+        within_deadline(call(self.pool(), board, job, given, resume, key)).await?.read()
+    }
+
+    /// What [`submit`](Self::submit) would answer now. Nothing of it lasts.
+    pub async fn rehearse(
+        &self,
+        board: &str,
+        job: &str,
+        given: &NewSubmission,
+        resume: Option<&NewResume>,
+        key: Option<&SubmitKey>,
+    ) -> Result<SubmitOutcome, StoreError> {
+        let rehearsal = async {
+            let mut transaction = self.pool().begin_with("BEGIN").await?;
+            let answer = call(&mut *transaction, board, job, given, resume, key).await?;
+            transaction.rollback().await?;
+            Ok(answer)
+        };
+        within_deadline(rehearsal).await?.read()
+    }
+}
+
+/// What the function answers.
+struct CallAnswer {
+    outcome: String,
+    reference: Option<Uuid>,
+    keeps_file: bool,
+    tenant: Option<Uuid>,
+    org: Option<String>,
+    event_kind: Option<String>,
+    application: Option<Uuid>,
+    event_payload: Option<Value>,
+    outbox_id: Option<i64>,
+    event_id: Option<Uuid>,
+    written_at: Option<OffsetDateTime>,
+}
+
+async fn call(
+    database: impl PgExecutor<'_>,
+    board: &str,
+    job: &str,
+    given: &NewSubmission,
+    resume: Option<&NewResume>,
+    key: Option<&SubmitKey>,
+) -> Result<CallAnswer, sqlx::Error> {
+    sqlx::query_as!(
+        CallAnswer,
+        r#"SELECT outcome AS "outcome!", reference, keeps_file AS "keeps_file!", tenant,
                           org, event_kind, application, event_payload, outbox_id, event_id,
                           written_at
                    FROM submit_application($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
-                board,
-                job,
-                new_id(),
-                new_id(),
-                new_id(),
-                new_id(),
-                given_json(given),
-                resume.map(resume_json) as Option<Value>,
-                key.map(key_json) as Option<Value>,
-            )
-            .fetch_one(self.pool()),
-        )
-        .await?;
+        board,
+        job,
+        new_id(),
+        new_id(),
+        new_id(),
+        new_id(),
+        given_json(given),
+        resume.map(resume_json) as Option<Value>,
+        key.map(key_json) as Option<Value>,
+    )
+    .fetch_one(database)
+    .await
+}
+
+impl CallAnswer {
+    fn read(self) -> Result<SubmitOutcome, StoreError> {
         let missing = || StoreError::inconsistent("answer of submit_application");
-        Ok(match row.outcome.as_str() {
+        Ok(match self.outcome.as_str() {
             "submitted" | "resubmitted" => {
-                let application = row.application.ok_or_else(missing)?;
-                let kind = row.event_kind.ok_or_else(missing)?;
+                let application = self.application.ok_or_else(missing)?;
+                let kind = self.event_kind.ok_or_else(missing)?;
                 SubmitOutcome::Submitted(Box::new(Submitted {
-                    reference: row.reference.ok_or_else(missing)?,
+                    reference: self.reference.ok_or_else(missing)?,
                     application: ApplicationId::from_uuid(application),
-                    keeps_file: row.keeps_file,
+                    keeps_file: self.keeps_file,
                     event: OutboxEvent {
-                        id: row.outbox_id.ok_or_else(missing)?,
-                        event_id: row.event_id.ok_or_else(missing)?,
-                        tenant: TenantId::from_uuid(row.tenant.ok_or_else(missing)?),
-                        org: read_org(&row.org.ok_or_else(missing)?)?,
+                        id: self.outbox_id.ok_or_else(missing)?,
+                        event_id: self.event_id.ok_or_else(missing)?,
+                        tenant: TenantId::from_uuid(self.tenant.ok_or_else(missing)?),
+                        org: read_org(&self.org.ok_or_else(missing)?)?,
                         kind: kind.parse().map_err(|_| missing())?,
                         subject: Some(application),
                         actor: None,
-                        payload: row.event_payload.ok_or_else(missing)?,
-                        at: row.written_at.ok_or_else(missing)?,
+                        payload: self.event_payload.ok_or_else(missing)?,
+                        at: self.written_at.ok_or_else(missing)?,
                     },
                 }))
             }
-            "replayed" => SubmitOutcome::Replayed { reference: row.reference.ok_or_else(missing)? },
+            "replayed" => {
+                SubmitOutcome::Replayed { reference: self.reference.ok_or_else(missing)? }
+            }
             "mismatch" => SubmitOutcome::Mismatch,
             "in_flight" => SubmitOutcome::InFlight,
             "not_found" => SubmitOutcome::NotFound,

@@ -374,3 +374,32 @@ async fn a_batch_of_views_counts_once_however_often_it_is_sent() {
     );
     assert_eq!(board.count("metric_hours WHERE source = 'newsletter' AND n = 2").await, 1);
 }
+
+#[tokio::test]
+async fn a_rehearsal_answers_alike_and_leaves_nothing() {
+    let board = board().await;
+    let (tenant, slug) = (&board.tenant.slug, &board.job.summary.slug);
+    let given = submission("ada@applicants.example");
+    let file = resume(&Uuid::now_v7().to_string());
+    let attempt = key("attempt", 1);
+    for _ in 0..2 {
+        let outcome =
+            board.public.rehearse(tenant, slug, &given, Some(&file), Some(&attempt)).await.unwrap();
+        assert!(submitted(outcome).keeps_file);
+    }
+    for rows in [
+        "candidates",
+        "applications",
+        "candidate_files",
+        "idempotency_keys",
+        "outbox WHERE kind LIKE 'application.%'",
+    ] {
+        assert_eq!(board.count(rows).await, 0, "{rows}");
+    }
+    let nowhere = board.public.rehearse(tenant, "nothing", &given, None, None).await.unwrap();
+    assert_eq!(nowhere, SubmitOutcome::NotFound);
+    let real = board.public.submit(tenant, slug, &given, Some(&file), Some(&attempt)).await;
+    let _ = submitted(real.unwrap());
+    let again = board.public.rehearse(tenant, slug, &given, Some(&file), Some(&attempt)).await;
+    assert!(matches!(again.unwrap(), SubmitOutcome::Replayed { .. }));
+}

@@ -3,6 +3,7 @@
 //! The product keeps them in a folder or in a store that speaks S3; `portal` makes the adapter. A
 //! key is made by us alone, never from what somebody sent.
 
+mod keeping;
 mod resume;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+pub(crate) use keeping::{Files, Unclaimed};
 pub(crate) use resume::{ResumeError, ResumeReader, StoredResume};
 
 /// Why a file could not be kept or given out.

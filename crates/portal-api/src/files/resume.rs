@@ -5,7 +5,8 @@ use sha2::{Digest as _, Sha256};
 use tenancy::TenantId;
 use uuid::Uuid;
 
-use super::{FileError, FileStore, Incoming};
+use super::keeping::Arriving;
+use super::{FileError, Files, Unclaimed};
 
 /// How much of a file is looked at before any of it is kept.
 const HEAD_BYTES: usize = 512;
@@ -79,9 +80,9 @@ pub(crate) enum ResumeError {
     Store(#[from] FileError),
 }
 
-/// A résumé that is in the file store.
-#[derive(Clone, PartialEq, Eq)]
+/// A résumé that is in the file store, until somebody drops this without claiming it.
 pub(crate) struct StoredResume {
+    pub(crate) file: Unclaimed,
     pub(crate) id: Uuid,
     pub(crate) storage_key: String,
     pub(crate) name: String,
@@ -91,23 +92,23 @@ pub(crate) struct StoredResume {
 }
 
 /// Takes a file in, chunk by chunk. Nothing of it is kept before its first bytes have told what it
-/// is, and never more than what was allowed.
+/// is, and never more than what was allowed. What came of one that is dropped is taken back.
 pub(crate) struct ResumeReader<'a> {
-    store: &'a dyn FileStore,
+    files: &'a Files,
     id: Uuid,
     key: String,
     most: u64,
     head: BytesMut,
     bytes: u64,
     hash: Sha256,
-    upload: Option<(Form, Box<dyn Incoming>)>,
+    upload: Option<(Form, Arriving)>,
 }
 
 impl<'a> ResumeReader<'a> {
-    pub(crate) fn new(store: &'a dyn FileStore, tenant: TenantId, most: u64) -> Self {
+    pub(crate) fn new(files: &'a Files, tenant: TenantId, most: u64) -> Self {
         let id = Uuid::now_v7();
         Self {
-            store,
+            files,
             id,
             key: format!("resumes/{}/{}", tenant.as_uuid().simple(), id.simple()),
             most,
@@ -146,8 +147,8 @@ impl<'a> ResumeReader<'a> {
         let Some((form, upload)) = self.upload.take() else {
             return Err(ResumeError::UnknownForm);
         };
-        upload.finish().await?;
         Ok(StoredResume {
+            file: upload.finish().await?,
             id: self.id,
             storage_key: self.key,
             name: safe_name(name, form.extension()),
@@ -157,16 +158,9 @@ impl<'a> ResumeReader<'a> {
         })
     }
 
-    /// It is not wanted any more.
-    pub(crate) async fn give_up(mut self) {
-        if let Some((_, upload)) = self.upload.take() {
-            upload.give_up().await;
-        }
-    }
-
     async fn begin(&mut self) -> Result<(), ResumeError> {
         let form = Form::of(&self.head).ok_or(ResumeError::UnknownForm)?;
-        let mut upload = self.store.begin(&self.key).await?;
+        let mut upload = self.files.begin(self.id, &self.key).await?;
         upload.write(self.head.split().freeze()).await?;
         self.upload = Some((form, upload));
         Ok(())

@@ -2,8 +2,9 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use employer_store::StoreError;
 use employer_store::public_board::{
-    Board, NewResume, NewSubmission, SubmitKey, SubmitOutcome, Submitted,
+    Board, NewResume, NewSubmission, PublicDb, SubmitKey, SubmitOutcome, Submitted,
 };
 use serde::Serialize;
 use tenancy::{Evidence, TenantScope};
@@ -13,11 +14,11 @@ use uuid::Uuid;
 
 use super::digest::digest_of;
 use super::form::ApplicationForm;
-use super::upload::{Upload, forget};
+use super::upload::Upload;
 use super::{for_everybody, limits, refuse_while_starting, upload};
 use crate::error::{ApiError, ErrorCode};
 use crate::extract::{IdempotencyKey, NoQuery};
-use crate::files::StoredResume;
+use crate::files::{Files, StoredResume};
 use crate::state::PortalState;
 use crate::writes::COMMIT_DEADLINE;
 
@@ -62,28 +63,19 @@ pub(crate) async fn apply(
         return Err(ApiError::not_found());
     };
     let upload = upload::take(board, found.tenant, &request, payload).await?;
-    let outcome = decide(&state, &found, (&board_slug, &job_slug), &upload, &key).await;
-    let keeps_file = matches!(&outcome, Ok((_, true)));
-    if !keeps_file {
-        forget(board, upload.resume.as_ref()).await;
-    }
-    let (reference, _) = outcome?;
+    let reference = decide(&state, &found, (&board_slug, &job_slug), upload, &key).await?;
     let receipt = HttpResponse::build(StatusCode::ACCEPTED).json(Receipt { reference });
     Ok(for_everybody(receipt))
 }
 
-/// The reference that the person is told, and whether the file belongs to somebody now.
+/// The reference that the person is told.
 async fn decide(
     state: &web::Data<PortalState>,
     found: &Board,
     (board_slug, job_slug): (&str, &str),
-    upload: &Upload,
+    upload: Upload,
     key: &IdempotencyKey,
-) -> Result<(Uuid, bool), ApiError> {
-    if upload.form.is_of_a_machine() {
-        // It is answered like anybody else, so that it learns nothing.
-        return Ok((Uuid::now_v7(), false));
-    }
+) -> Result<Uuid, ApiError> {
     let now = state.clock.now().format(&Rfc3339).map_err(ApiError::internal)?;
     let given = upload.form.read(&now)?;
     limits::admit_person(state, found.tenant, &given.email).await?;
@@ -97,12 +89,13 @@ async fn decide(
         board_slug: board_slug.to_owned(),
         job_slug: job_slug.to_owned(),
         given,
-        resume: upload.resume.as_ref().map(row_of),
+        is_of_a_machine: upload.form.is_of_a_machine(),
+        resume: upload.resume,
         key,
     };
     match attempt.submit(state, found).await? {
-        SubmitOutcome::Submitted(submitted) => Ok((submitted.reference, submitted.keeps_file)),
-        SubmitOutcome::Replayed { reference } => Ok((reference, false)),
+        SubmitOutcome::Submitted(submitted) => Ok(submitted.reference),
+        SubmitOutcome::Replayed { reference } => Ok(reference),
         SubmitOutcome::NotFound => Err(ApiError::not_found()),
         SubmitOutcome::Closed => {
             Err(ApiError::new(ErrorCode::Gone, "The job takes no applications any more."))
@@ -118,7 +111,8 @@ struct Attempt {
     board_slug: String,
     job_slug: String,
     given: NewSubmission,
-    resume: Option<NewResume>,
+    is_of_a_machine: bool,
+    resume: Option<StoredResume>,
     key: Option<SubmitKey>,
 }
 
@@ -130,18 +124,48 @@ impl Attempt {
         state: &web::Data<PortalState>,
         found: &Board,
     ) -> Result<SubmitOutcome, ApiError> {
-        let (db, writes, scope) = (state.board.db.clone(), state.writes.clone(), scope_of(found));
+        let (db, files) = (state.board.db.clone(), state.board.files.clone());
+        let (writes, scope) = (state.writes.clone(), scope_of(found));
         let work = async move {
-            let Self { board_slug, job_slug, given, resume, key } = self;
-            let outcome =
-                db.submit(&board_slug, &job_slug, &given, resume.as_ref(), key.as_ref()).await?;
+            if self.is_of_a_machine {
+                return self.rehearse(&db).await;
+            }
+            let outcome = self.write(&db, &files).await?;
             if let SubmitOutcome::Submitted(submitted) = &outcome {
                 let Submitted { event, .. } = submitted.as_ref();
                 writes.finish(&scope, vec![event.clone()]).await;
             }
-            Ok::<_, employer_store::StoreError>(outcome)
+            Ok::<_, StoreError>(outcome)
         };
         Ok(state.writes.see_through(COMMIT_DEADLINE, work).await??)
+    }
+
+    /// A machine is told exactly what a person would be told at this moment; nothing is kept.
+    async fn rehearse(self, db: &PublicDb) -> Result<SubmitOutcome, StoreError> {
+        let Self { board_slug, job_slug, given, resume, key, .. } = self;
+        let row = resume.as_ref().map(row_of);
+        db.rehearse(&board_slug, &job_slug, &given, row.as_ref(), key.as_ref()).await
+    }
+
+    async fn write(self, db: &PublicDb, files: &Files) -> Result<SubmitOutcome, StoreError> {
+        let Self { board_slug, job_slug, given, resume, key, .. } = self;
+        let row = resume.as_ref().map(row_of);
+        // From here on the file may belong to a row: it goes only where it is known not to.
+        if let Some(resume) = resume {
+            resume.file.claim();
+        }
+        let outcome = db.submit(&board_slug, &job_slug, &given, row.as_ref(), key.as_ref()).await;
+        if let Some(row) = row {
+            match &outcome {
+                Ok(SubmitOutcome::Submitted(submitted)) if submitted.keeps_file => {}
+                Err(error) if error.leaves_open() => tracing::warn!(
+                    file.id = %row.id,
+                    "whether an application was taken in is not known; its file stays"
+                ),
+                _ => files.discard(row.id, row.storage_key),
+            }
+        }
+        outcome
     }
 }
 

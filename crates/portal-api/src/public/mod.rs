@@ -27,7 +27,7 @@ pub use views::{ViewBatch, ViewCounts};
 
 use self::lookup::JobLookup;
 use crate::error::ApiError;
-use crate::files::FileStore;
+use crate::files::{FileStore, Files};
 use crate::state::{Phase, PortalState};
 
 /// Applications that wait for their turn at one instance; more are sent away.
@@ -47,7 +47,7 @@ pub struct BoardSettings {
 /// What the public's routes work with.
 pub struct PublicBoard {
     pub(crate) db: PublicDb,
-    pub(crate) files: Arc<dyn FileStore>,
+    pub(crate) files: Files,
     pub(crate) settings: BoardSettings,
     views: ViewCounts,
     lookup: JobLookup,
@@ -55,7 +55,8 @@ pub struct PublicBoard {
 }
 
 impl PublicBoard {
-    /// Over these; nobody has come yet.
+    /// Over these; nobody has come yet. To be called on the runtime that ends last: it deletes the
+    /// files that nobody claims.
     pub fn new(
         db: PublicDb,
         files: Arc<dyn FileStore>,
@@ -64,12 +65,17 @@ impl PublicBoard {
     ) -> Self {
         Self {
             db,
-            files,
+            files: Files::new(files),
             settings,
             views,
             lookup: JobLookup::default(),
             waiting: Semaphore::new(MAX_WAITING),
         }
+    }
+
+    /// Waits for files that are being put in order; part of the shutdown.
+    pub async fn drain(&self) {
+        self.files.drain().await;
     }
 }
 

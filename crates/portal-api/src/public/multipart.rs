@@ -17,8 +17,8 @@ const MAX_FIELD_BYTES: usize = 40_000;
 /// The part that is a file.
 const RESUME: &str = "resume";
 
-/// Takes a form in. The file goes to `reader`; where the form is refused after it was kept, the
-/// caller is given it back to delete.
+/// Takes a form in. The file goes to `reader` and then to `kept`, also where the rest of the form is
+/// refused.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: Payload,
@@ -87,16 +87,10 @@ async fn take_file(
         let chunk = match field.next().await {
             None => break,
             Some(Ok(chunk)) => chunk,
-            Some(Err(error)) => {
-                reader.give_up().await;
-                return Err(malformed(error));
-            }
+            Some(Err(error)) => return Err(malformed(error)),
         };
         is_empty &= chunk.is_empty();
-        if let Err(error) = reader.take(chunk).await {
-            reader.give_up().await;
-            return Err(refused_file(error));
-        }
+        reader.take(chunk).await.map_err(refused_file)?;
     }
     if is_empty && name.as_deref().unwrap_or_default().is_empty() {
         return Ok(None);

@@ -12,33 +12,30 @@ use crate::error::{ApiError, ErrorCode};
 use crate::extract::{Json, JsonBody};
 use crate::files::{ResumeError, ResumeReader, StoredResume};
 
-/// What came in. A file that was kept is deleted again unless somebody [`keep`](Self::keep)s it.
+/// What came in. The file is deleted again unless somebody claims it.
+#[derive(Default)]
 pub(super) struct Upload {
     pub(super) form: Form,
     pub(super) resume: Option<StoredResume>,
 }
 
-/// Takes the body in. Whatever was kept of a body that is refused is deleted before it is said.
+/// Takes the body in. Nothing is kept of one that is refused, or that its sender breaks off.
 pub(super) async fn take(
     board: &PublicBoard,
     tenant: TenantId,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<Upload, ApiError> {
-    let mut upload = Upload { form: Form::default(), resume: None };
-    let outcome = {
-        let taken = fill(board, tenant, request, payload, &mut upload);
-        tokio::time::timeout(board.settings.upload_timeout, taken).await
-    };
-    let refusal = match outcome {
-        Ok(Ok(())) => return Ok(upload),
-        Ok(Err(refusal)) => refusal,
+    let mut upload = Upload::default();
+    let taken = fill(board, tenant, request, payload, &mut upload);
+    let outcome = tokio::time::timeout(board.settings.upload_timeout, taken).await;
+    match outcome {
+        Ok(taken) => taken.map(|()| upload),
         Err(_elapsed) => {
-            ApiError::new(ErrorCode::RequestTimeout, "The application took too long to arrive.")
+            let detail = "The application took too long to arrive.";
+            Err(ApiError::new(ErrorCode::RequestTimeout, detail))
         }
-    };
-    forget(board, upload.resume.as_ref()).await;
-    Err(refusal)
+    }
 }
 
 async fn fill(
@@ -53,7 +50,7 @@ async fn fill(
     let mut payload: Payload = payload.into_inner();
     if kind.eq_ignore_ascii_case("multipart/form-data") {
         let most = board.settings.resume_max_bytes;
-        let reader = ResumeReader::new(board.files.as_ref(), tenant, most);
+        let reader = ResumeReader::new(&board.files, tenant, most);
         return multipart::read(request, payload, reader, &mut upload.form, &mut upload.resume)
             .await;
     }
@@ -64,16 +61,6 @@ async fn fill(
     }
     let expected = "Send multipart/form-data, or application/json without a file.";
     Err(ApiError::new(ErrorCode::UnsupportedMediaType, expected))
-}
-
-/// Deletes a file that came with an application that is not kept. Where that fails it stays, and is
-/// found by nobody: no row names it.
-pub(super) async fn forget(board: &PublicBoard, resume: Option<&StoredResume>) {
-    let Some(resume) = resume else { return };
-    if let Err(error) = board.files.delete(&resume.storage_key).await {
-        let error = &error as &dyn std::error::Error;
-        tracing::warn!(error, file.id = %resume.id, "a file that nobody needs could not be deleted");
-    }
 }
 
 pub(super) fn refused_file(error: ResumeError) -> ApiError {

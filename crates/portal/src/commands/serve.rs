@@ -52,6 +52,7 @@ async fn run(settings: Settings) -> Result<(), CommandError> {
     let leftovers = async {
         portal.state.writes.drain().await;
         portal.state.cache.drain().await;
+        portal.state.board.drain().await;
     };
     if tokio::time::timeout(TASKS_GRACE, leftovers).await.is_err() {
         tracing::warn!("writes or loads were still running at the end of their grace");

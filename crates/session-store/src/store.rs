@@ -63,12 +63,8 @@ impl PortalSessionStore {
         self.read_ledger(sid, turn).await.map(drop)
     }
 
-    /// The session of a cookie.
-    async fn find(&self, sid: Sid) -> Result<HeldSession, StoreUnavailable> {
-        if let Some(held) = self.copies.held_session(&sid) {
-            self.copies.count_session(true);
-            return Ok(held);
-        }
+    /// The session of a cookie that the process does not hold.
+    async fn look_up(&self, sid: Sid) -> Result<HeldSession, StoreUnavailable> {
         let reading = self.copies.session_reading();
         let believed = match self.copies.find_session(&sid).await {
             // A session that has ended does not come back.
@@ -149,7 +145,7 @@ impl PortalSessionStore {
     pub(crate) async fn verified(&self, sid: Sid) -> Result<HeldSession, StoreUnavailable> {
         match self.copies.held_session(&sid) {
             Some(held) => Ok(held),
-            None => self.find(sid).await,
+            None => self.look_up(sid).await,
         }
     }
 
@@ -219,12 +215,15 @@ impl SessionStore for PortalSessionStore {
             return Ok(None);
         }
         let sid = Sid::of_cookie(session_key.as_ref());
-        let found = self.find(sid).await.map_err(|error| LoadError::Other(error.into()))?;
-        let Some(record) = found else { return Ok(None) };
-        let carried = match self.copies.held_session(&sid) {
-            Some(_) => Carried::Name(sid),
-            None => Carried::Record(record),
+        let carried = if let Some(held) = self.copies.held_session(&sid) {
+            self.copies.count_session(true);
+            held.map(|_record| Carried::Name(sid))
+        } else {
+            // It may be one of too many to be held.
+            let found = self.look_up(sid).await;
+            found.map_err(|error| LoadError::Other(error.into()))?.map(Carried::Record)
         };
+        let Some(carried) = carried else { return Ok(None) };
         let text = carried.write().map_err(|error| LoadError::Other(error.into()))?;
         Ok(Some(HashMap::from([(RECORD.to_owned(), text)])))
     }

@@ -20,10 +20,10 @@ const EMPLOYERS: usize = 50;
 /// Those who apply at a time.
 const AT_ONCE: u32 = 8;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 24;
 
-/// How long somebody has a turn.
-const TURN: Duration = Duration::from_millis(1_500);
+/// How long somebody has a turn: short, so that whatever else happens meets both.
+const TURN: Duration = Duration::from_millis(500);
 
 /// The job of every employer.
 const JOB: &str = "registered-nurse";

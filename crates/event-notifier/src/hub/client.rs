@@ -142,7 +142,7 @@ impl Client {
     }
 
     /// A notice that has just been published.
-    pub(crate) fn offer(&self, seq: i64, notice: &Written) -> Offered {
+    pub(crate) fn offer(&self, seq: i64, notice: &mut Written) -> Offered {
         let mut state = self.state();
         state.is_state_due = true;
         match state.phase {
@@ -169,7 +169,7 @@ impl Client {
     }
 
     /// A notice that was read from the feed, for whoever had this `sight` afterwards.
-    pub(crate) fn append(&self, seq: i64, notice: &Written, sight: &Sight) -> Offered {
+    pub(crate) fn append(&self, seq: i64, notice: &mut Written, sight: &Sight) -> Offered {
         let mut state = self.state();
         if state.phase == Phase::Closing || seq <= state.at.seq {
             return Offered::Passed;
@@ -227,6 +227,7 @@ impl Client {
         }
         state.phase = Phase::Closing;
         state.enqueue(stream::bye(why));
+        state.wake();
         state.watched = Watched::default();
         drop(state);
         self.emptied.notify_waiters();
@@ -266,6 +267,10 @@ impl Client {
     /// makes another one due.
     pub(crate) fn take_due(&self, now: Instant, period: Duration, pause: Duration) -> bool {
         let mut state = self.state();
+        if !state.queue.is_empty() {
+            // What was put in quietly has waited for company for long enough.
+            state.wake();
+        }
         let is_state_due = state.is_state_due && now.duration_since(state.told_at) >= pause;
         let is_due = state.phase != Phase::Closing
             && (state.is_urgent || is_state_due || now.duration_since(state.checked_at) >= period);
@@ -315,7 +320,7 @@ impl Client {
         let is_other = head.at.epoch != state.at.epoch;
         if !is_other && state.told != (head.at.seq, head.unread) {
             state.told = (head.at.seq, head.unread);
-            fits &= state.push(stream::feed_state(head.at, head.unread));
+            fits &= state.push_quietly(stream::feed_state(head.at, head.unread));
         }
         // What was published a moment ago may still be on its way.
         let is_missing =
@@ -348,7 +353,7 @@ impl Client {
 }
 
 impl State {
-    fn append(&mut self, seq: i64, notice: &Written) -> Offered {
+    fn append(&mut self, seq: i64, notice: &mut Written) -> Offered {
         let at = Cursor { seq, ..self.at };
         if !self.push(notice.frame(at)) {
             return Offered::Full;
@@ -358,6 +363,16 @@ impl State {
     }
 
     fn push(&mut self, frame: Bytes) -> bool {
+        let fits = self.push_quietly(frame);
+        if fits {
+            self.wake();
+        }
+        fits
+    }
+
+    /// It is written with what comes next, or by the next look: where much happens, it costs no write
+    /// of its own.
+    fn push_quietly(&mut self, frame: Bytes) -> bool {
         if self.queue.len() >= MOST_FRAMES || self.bytes + frame.len() > MOST_BYTES {
             return false;
         }
@@ -368,7 +383,6 @@ impl State {
     fn enqueue(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         self.queue.push_back(frame);
-        self.wake();
     }
 
     fn wake(&mut self) {

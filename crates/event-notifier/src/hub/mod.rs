@@ -158,13 +158,13 @@ impl Hub {
             return self.feed_changed(message);
         }
         let Some(notice) = message.notice() else { return };
-        let written = notice.write();
+        let mut written = notice.write();
         let lag = (inner.clock.now() - message.occurred_at).whole_milliseconds();
         let lag = u64::try_from(lag).unwrap_or_default();
         let registry = inner.registry();
         for (user, seq) in &message.recipients {
             for client in registry.of(message.tenant, *user) {
-                match client.offer(*seq, &written) {
+                match client.offer(*seq, &mut written) {
                     Offered::Taken => {
                         inner.figures.delivered.one();
                         inner.figures.lag_ms.add(lag);

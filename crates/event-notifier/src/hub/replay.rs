@@ -58,7 +58,7 @@ pub(super) async fn read(
         }
         let is_last = page.notices.len() < usize::from(inner.settings.page);
         for (seq, notice) in &page.notices {
-            match client.append(*seq, &notice.write(), &sight) {
+            match client.append(*seq, &mut notice.write(), &sight) {
                 Offered::Full => return inner.close(&client, Why::Slow),
                 Offered::Taken => inner.figures.replayed.one(),
                 Offered::Passed | Offered::Behind => {}

@@ -429,3 +429,17 @@ async fn nobody_is_shown_what_they_may_not_see_any_more() {
     passes(SOON).await;
     assert_eq!(reader.numbers(), [2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_count_that_nothing_follows_is_written_soon_all_the_same() {
+    let house = House::new(HubSettings::default());
+    let mut reader = house.opens(1, Resume::AtHead);
+    passes(SOON).await;
+    house.hub.deliver(&house.books.commits(user(1)));
+    assert_eq!(reader.numbers(), [1]);
+    // Polled again only where it is woken, as a connection is.
+    let stream = reader.stream.take().unwrap();
+    let next = std::future::poll_fn(|context| stream.poll_bytes(context));
+    let bytes = tokio::time::timeout(Duration::from_secs(2), next).await.unwrap().unwrap();
+    assert!(bytes.starts_with(b"event: feed_state\n"), "{bytes:?}");
+}

@@ -3,7 +3,9 @@
 //! All of them are put together from numbers, words of ours and JSON, which writes line breaks as
 //! `\n` and `\r`: nothing in them can end a line early.
 
-use bytes::Bytes;
+use std::fmt::Write as _;
+
+use bytes::{Bytes, BytesMut};
 use employer_store::feed::NotificationKind;
 use serde::Serialize;
 use tenancy::Permission;
@@ -119,6 +121,8 @@ pub(crate) struct Written {
     pub(crate) job: Option<Uuid>,
     /// From after the brace that opens the JSON to the end of the frame.
     tail: String,
+    /// The frame that was asked for last: a person's streams are all given the same.
+    last: Option<(Cursor, Bytes)>,
 }
 
 impl Notice {
@@ -133,19 +137,30 @@ impl Notice {
         };
         let json = json(&body);
         let tail = format!("{}\n\n", json.strip_prefix('{').unwrap_or("}"));
-        Written { needs: self.kind.needs(), job: self.job, tail }
+        Written { needs: self.kind.needs(), job: self.job, tail, last: None }
     }
 }
 
 impl Written {
     /// The frame of whoever has this number for it.
-    pub(crate) fn frame(&self, at: Cursor) -> Bytes {
-        let Cursor { seq, .. } = at;
-        let mut text = format!("id: {at}\nevent: notification\ndata: {{\"seq\":{seq},");
-        text.push_str(&self.tail);
-        text.into()
+    pub(crate) fn frame(&mut self, at: Cursor) -> Bytes {
+        if let Some((known, frame)) = &self.last
+            && *known == at
+        {
+            return frame.clone();
+        }
+        let mut text = BytesMut::with_capacity(MOST_OPENING + self.tail.len());
+        // Writing to memory does not fail.
+        let _ = write!(text, "id: {at}\nevent: notification\ndata: {{\"seq\":{},", at.seq);
+        text.extend_from_slice(self.tail.as_bytes());
+        let frame = text.freeze();
+        self.last = Some((at, frame.clone()));
+        frame
     }
 }
+
+/// Most bytes of a notification's frame before what is the same for all.
+const MOST_OPENING: usize = 112;
 
 /// What a stream begins with, before anybody was asked anything: proxies pass on what they have.
 pub(crate) fn first_bytes(retry_ms: u64) -> Bytes {
@@ -274,6 +289,29 @@ mod tests {
         assert_eq!(data["seq"], 1842);
         assert_eq!(data["event_id"], Uuid::from_u128(1).to_string());
         assert_eq!(data["occurred_at"], "2026-11-22T10:00:00Z");
+    }
+
+    #[test]
+    fn only_those_with_the_same_place_are_given_the_same_frame() {
+        let notice = Notice {
+            event: Uuid::from_u128(1),
+            kind: NotificationKind::ApplicationSubmitted,
+            job: None,
+            application: None,
+            actor: None,
+            occurred_at: datetime!(2026-11-22 10:00 UTC),
+        };
+        let mut written = notice.write();
+        let first = written.frame(Cursor { epoch: 1, seq: 5 });
+        assert_eq!(written.frame(Cursor { epoch: 1, seq: 5 }), first);
+        let far = Cursor { epoch: i64::MAX, seq: i64::MAX };
+        for other in [Cursor { epoch: 2, seq: 5 }, Cursor { epoch: 1, seq: 6 }, far] {
+            let frame = text(&written.frame(other));
+            assert!(frame.starts_with(&format!("id: {other}\nevent: ")), "{frame}");
+            assert!(frame.contains(&format!("{{\"seq\":{},", other.seq)), "{frame}");
+        }
+        let opening = "id: 7fffffffffffffff.9223372036854775807\nevent: notification\ndata: {\"seq\":9223372036854775807,";
+        assert!(opening.len() <= MOST_OPENING);
     }
 
     #[test]

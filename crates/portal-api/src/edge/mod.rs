@@ -15,6 +15,7 @@ mod request_id;
 mod span;
 mod timing;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -89,8 +90,17 @@ impl Default for EdgeSettings {
     }
 }
 
-/// The layer as `actix_web::middleware::from_fn` takes it.
-pub(crate) async fn edge<B: MessageBody + 'static>(
+/// What becomes of a request.
+type Passing = Pin<Box<dyn Future<Output = Result<ServiceResponse<BoxBody>, Error>>>>;
+
+/// The layer as `actix_web::middleware::from_fn` takes it. Apart from the connection, which keeps room
+/// for what its requests go through for as long as it is open: streams are open for minutes, and all
+/// that they need of this is over by then.
+pub(crate) fn edge<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Passing {
+    Box::pin(pass(request, next))
+}
+
+async fn pass<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

@@ -87,8 +87,7 @@ pub(crate) async fn build(
     let acting = (access.clone(), cache.clone());
     let told: (Arc<dyn Listener>, _) = (Arc::new(lane), webhooks.worker.clone());
     let (relay, fan_out) = lanes::start(&settings.tuning, &worker_db, acting, told, stop, tasks);
-    let expiry = job_expiry(settings, &worker_db, &clock);
-    tasks.spawn(expiry.run_until_stopped(stop.clone()));
+    tasks.spawn(job_expiry(settings, &worker_db, &clock).run_until_stopped(stop.clone()));
     let probe = Probe::new(db.clone(), cache.clone(), backend(&settings.redis));
     tasks.spawn(probe.clone().run(stop.clone()));
     let figures = figures::start(settings, &worker_db, &clock, stop, tasks);

@@ -59,9 +59,9 @@ fn allowed(status: &str) -> Option<&str> {
 }
 
 /// The cores of a list such as `0-3,8`.
-fn members(list: &str) -> Vec<u16> {
+fn members(text: &str) -> Vec<u16> {
     let mut all = Vec::new();
-    for part in list.split(',') {
+    for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         if let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) {
             all.extend(first..=last);

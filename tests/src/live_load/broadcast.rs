@@ -64,7 +64,7 @@ pub(super) async fn turn(contender: &Contender, warm: &Contender, servers: &Serv
     let published = publish(contender, 1, MESSAGES).await;
     let deliveries = listeners * published.len();
     let heard = crowd.hears(deliveries, ARRIVES).await;
-    let each = |now: Duration, then: Duration| micros(now - then) / count(deliveries);
+    let each = |now: Duration, then: Duration| micros(now.saturating_sub(then)) / count(deliveries);
     let delivery_us = each(contender.processes.cpu(), cpu);
     let redis_us = each(servers.redis.cpu(), redis);
     let postgres_us = each(servers.postgres_cpu(), postgres);
@@ -74,7 +74,7 @@ pub(super) async fn turn(contender: &Contender, warm: &Contender, servers: &Serv
     let cpu = contender.processes.cpu();
     let alone = publish(contender, i64::from(MESSAGES) + 1, ALONE).await;
     sleep(Duration::from_millis(200)).await;
-    let publish_us = micros(contender.processes.cpu() - cpu) / count(alone.len());
+    let publish_us = micros(contender.processes.cpu().saturating_sub(cpu)) / count(alone.len());
     let mut waits = waits_ms(&heard, &places, &published);
     Turn {
         idle_kib,

@@ -108,10 +108,13 @@ impl fmt::Display for Report {
     }
 }
 
+/// A row: its name, and what of a turn it shows.
+type Figure = (&'static str, fn(&Turn) -> f64);
+
 impl Report {
     fn writes_broadcast(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "\n| broadcast | ours | Nchan |\n|---|--:|--:|")?;
-        let figures: [(&str, fn(&Turn) -> f64); 8] = [
+        let figures: [Figure; 8] = [
             ("us a delivery", |turn| turn.delivery_us),
             ("us of publishing, nobody listening", |turn| turn.publish_us),
             ("us of Redis a delivery", |turn| turn.redis_us),

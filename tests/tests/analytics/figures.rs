@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tenancy::{Clock as _, SystemClock};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use uuid::Uuid;
@@ -164,7 +165,7 @@ async fn hours_weeks_and_months_hold_what_happened_within_them() {
 #[tokio::test]
 async fn an_overview_says_what_happened_how_that_differs_and_how_things_are() {
     let scene = Scene::open().await;
-    let now = OffsetDateTime::now_utc();
+    let now = SystemClock.now();
     let weeks = time::Duration::weeks;
     let history = History::invent(3, &scene.jobs, 200, (now - weeks(12), now - weeks(6)));
     history.happens(&scene.tenant, scene.superuser_url()).await;

@@ -2,7 +2,7 @@
 
 use portal_tests::waiting::eventually;
 use serde_json::Value;
-use tenancy::Role;
+use tenancy::{Clock as _, Role, SystemClock};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ async fn is_told_late(scene: &Scene, occurred_at: OffsetDateTime) {
 
 /// The hours in which applications were counted, with how many; in a zone that nobody asked before.
 async fn hours(scene: &Scene, zone: &str) -> (Value, Vec<(OffsetDateTime, i64)>) {
-    let today = OffsetDateTime::now_utc().date();
+    let today = SystemClock.now().date();
     let (from, to) = (today - Duration::days(6), today + Duration::days(1));
     let path = format!("timeseries?grain=hour&from={from}&to={to}&tz={zone}");
     let answer = report(&scene.owner, &path).await;
@@ -60,7 +60,7 @@ fn hour_of(at: OffsetDateTime) -> OffsetDateTime {
 #[tokio::test]
 async fn what_comes_late_counts_where_it_belongs_and_the_answer_says_so() {
     let scene = Scene::open().await;
-    let now = OffsetDateTime::now_utc();
+    let now = SystemClock.now();
     is_told_late(&scene, now).await;
     let (revised_at, counted) = hours(&scene, "UTC").await;
     assert_eq!((revised_at, counted), (Value::Null, vec![(hour_of(now), 1)]), "nothing is late");
@@ -74,11 +74,11 @@ async fn what_comes_late_counts_where_it_belongs_and_the_answer_says_so() {
 #[tokio::test]
 async fn what_is_told_of_another_year_counts_at_the_bound() {
     let scene = Scene::open().await;
-    let now = OffsetDateTime::now_utc();
+    let now = SystemClock.now();
     is_told_late(&scene, now - Duration::days(365)).await;
     is_told_late(&scene, now + Duration::days(365)).await;
     let (_, counted) = hours(&scene, "UTC").await;
-    let told = OffsetDateTime::now_utc();
+    let told = SystemClock.now();
     let is_at = |at: OffsetDateTime, bound: Duration| {
         (hour_of(now + bound)..=hour_of(told + bound)).contains(&at)
     };
@@ -90,7 +90,7 @@ async fn what_is_told_of_another_year_counts_at_the_bound() {
 #[tokio::test]
 async fn sums_are_what_the_log_comes_to_and_it_shows_when_they_are_not() {
     let scene = Scene::open().await;
-    let now = OffsetDateTime::now_utc();
+    let now = SystemClock.now();
     let span = (now - Duration::hours(70), now - Duration::hours(1));
     let history = History::invent(31, &scene.jobs, 60, span);
     history.happens(&scene.tenant, scene.superuser_url()).await;

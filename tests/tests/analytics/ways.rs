@@ -24,8 +24,10 @@ async fn told(seed: u64) -> (Scene, History) {
     (scene, history)
 }
 
-/// Filters, as parameters and as what they mean.
-fn filters(scene: &Scene) -> Vec<(String, Box<dyn Fn(&Application) -> bool>)> {
+/// A filter, as parameters and as what it means.
+type Filter = (String, Box<dyn Fn(&Application) -> bool>);
+
+fn filters(scene: &Scene) -> Vec<Filter> {
     let job: Uuid = scene.jobs[2];
     vec![
         (String::new(), Box::new(|_: &Application| true)),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use employer_store::analytics::{audit, claim_audit, last_audit};
 use sqlx::Executor as _;
-use time::OffsetDateTime;
+use tenancy::{Clock as _, SystemClock};
 
 use crate::support::{Store, a_job};
 
@@ -26,7 +26,7 @@ async fn one_of_many_compares_and_another_takes_over_what_was_given_up() {
     let taken_over = claim_audit(&store.worker, NIGHTLY, PATIENCE).await.unwrap();
     assert_eq!(taken_over, Some(claims[0]));
     assert_eq!(claim_audit(&store.worker, NIGHTLY, PATIENCE).await.unwrap(), None);
-    let drifting = audit(&store.worker, claims[0], OffsetDateTime::now_utc()).await.unwrap();
+    let drifting = audit(&store.worker, claims[0], SystemClock.now()).await.unwrap();
     let last = last_audit(&store.worker).await.unwrap().unwrap();
     assert_eq!((last.due_at, last.drifting), (claims[0], drifting));
     let _ =
@@ -39,7 +39,7 @@ async fn a_sum_that_no_event_explains_is_found_in_whichever_tenant() {
     let store = Store::open_for("drifting").await;
     let mut superuser = store.superuser().await;
     let due_at = claim_audit(&store.worker, NIGHTLY, PATIENCE).await.unwrap().unwrap();
-    let found = async || audit(&store.worker, due_at, OffsetDateTime::now_utc()).await.unwrap();
+    let found = async || audit(&store.worker, due_at, SystemClock.now()).await.unwrap();
     let before = found().await;
     for _ in 0..3 {
         let tenant = store.tenant().await;

@@ -124,9 +124,10 @@ impl Stage {
             Scope::BlackBox { binaries, .. } => {
                 let binaries: Vec<_> =
                     binaries.iter().map(|name| format!("binary({name})")).collect();
-                let without = match self.is_of_one_process() {
-                    true => format!(" and not test({OF_TWO_INSTANCES})"),
-                    false => String::new(),
+                let without = if self.is_of_one_process() {
+                    format!(" and not test({OF_TWO_INSTANCES})")
+                } else {
+                    String::new()
                 };
                 format!("package({BLACK_BOX}) and ({}){without}", binaries.join(" or "))
             }
@@ -160,9 +161,10 @@ impl Stage {
             Scope::BlackBox { binaries, .. } => {
                 let binaries: Vec<_> =
                     binaries.iter().map(|name| format!("--test {name}")).collect();
-                let without = match self.is_of_one_process() {
-                    true => format!(" -- --test-threads=1 --skip {OF_TWO_INSTANCES}"),
-                    false => String::new(),
+                let without = if self.is_of_one_process() {
+                    format!(" -- --test-threads=1 --skip {OF_TWO_INSTANCES}")
+                } else {
+                    String::new()
                 };
                 format!("--package {BLACK_BOX} {}{without}", binaries.join(" "))
             }

@@ -8,7 +8,7 @@ use employer_store::testing::TestTenant;
 use proptest::prelude::*;
 use serde_json::json;
 use sqlx::PgConnection;
-use tenancy::JobId;
+use tenancy::{Clock as _, JobId, SystemClock};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -181,7 +181,7 @@ fn they_never_drift_from_the_log() {
             for title in ["Nurse", "Cook", "Driver"] {
                 jobs.push(store.create(&tenant, &a_job(title)).await.summary.id);
             }
-            let now = OffsetDateTime::now_utc();
+            let now = SystemClock.now();
             let now = now.replace_nanosecond(0).unwrap();
             let mut expected: BTreeMap<Key, i64> = BTreeMap::new();
             for one in &happenings {

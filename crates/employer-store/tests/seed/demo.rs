@@ -65,7 +65,8 @@ async fn applicants_come_with_the_figures_that_they_make_and_jobs_are_on_the_boa
     assert!(read(applications).await > 1_000);
     let drift = "SELECT count(*) FROM (
             SELECT job_id, coalesce(source, '') AS source, kind,
-                   date_trunc('hour', occurred_at, 'UTC') AS bucket, count(*) AS n
+                   date_bin('15 minutes', occurred_at, '2000-01-01 00:00+00') AS bucket,
+                   count(*) AS n
             FROM event_log WHERE tenant_id IN DEMO GROUP BY 1, 2, 3, 4
         ) l
         FULL JOIN (

@@ -120,7 +120,7 @@ pub fn openapi_document() -> String {
         crate::metrics::metrics,
         crate::docs::document,
     ),
-    components(schemas(Problem, FieldError)),
+    components(schemas(Problem, FieldError, employer_store::analytics::Rule)),
     tags(
         (name = "session", description = "Signing in and out, and who is signed in"),
         (name = "team", description = "Who works in the signed-in person's company, and as what"),

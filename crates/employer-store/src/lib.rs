@@ -35,6 +35,7 @@ pub mod analytics;
 pub mod api_keys;
 pub mod applications;
 pub mod audit;
+pub mod chores;
 mod database;
 mod error;
 pub mod feed;

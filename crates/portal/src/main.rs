@@ -17,6 +17,7 @@ mod provider;
 mod settings;
 mod shared_counts;
 mod telemetry;
+mod upkeep;
 mod webhooks;
 mod wiring;
 mod workers;

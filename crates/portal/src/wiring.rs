@@ -37,6 +37,7 @@ use crate::live;
 use crate::provider::{self, Connection};
 use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::shared_counts::RedisCounts;
+use crate::upkeep;
 use crate::webhooks;
 use crate::workers::{JobExpiry, KeyUseWriter};
 use crate::{lanes, mail};
@@ -102,6 +103,7 @@ pub(crate) async fn build(
         mail: mail::start(settings, &worker_db, &clock, stop, tasks),
         live: hub.clone(),
         figures,
+        upkeep: upkeep::start(settings, &worker_db, &clock, stop, tasks),
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),

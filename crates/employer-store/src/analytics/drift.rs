@@ -12,7 +12,7 @@ use crate::tenant_db::TenantTx;
 use crate::worker_db::WorkerDb;
 
 /// How long an event may be told late, and so how far back figures may still change.
-const AUDITED: time::Duration = time::Duration::hours(72);
+pub(crate) const AUDITED: time::Duration = time::Duration::hours(72);
 /// How far ahead an event may lie, and the rest of its quarter of an hour.
 const AHEAD: time::Duration = time::Duration::minutes(20);
 

@@ -30,6 +30,7 @@ pub use self::cohort::{
     CohortFunnel, FunnelStep, Reached, SourceFigures, SourceRow, Sources, sources,
 };
 pub use self::counts::{Metric, Totals};
+pub(crate) use self::drift::AUDITED;
 pub use self::drift::{Audited, Drift, audit, claim_audit, drift, last_audit};
 pub use self::durations::{
     Durations, StageTime, TimeInStage, TimeToHire, time_in_stage, time_to_hire,

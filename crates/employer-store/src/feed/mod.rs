@@ -7,6 +7,7 @@
 mod audience;
 mod fan_out;
 mod kind;
+mod log;
 mod mail;
 mod mark;
 mod purge;
@@ -14,6 +15,7 @@ mod read;
 
 pub use fan_out::{FannedOut, Published, TellingSettings, fan_out, next_waiting, note_failure};
 pub use kind::{NotificationKind, UnknownNotificationKind};
+pub use log::{Forgotten, LEAST_LOG_DAYS, forget_log};
 pub(crate) use mail::withdraw_mail;
 pub use mail::{
     Addressee, Digest, DueMail, MailItem, MailWishes, claim_mail, find_addressee, job_titles,

@@ -17,7 +17,7 @@ use portal_api::auth::refresh::{RefreshSettings, TokenRefresher};
 use portal_api::auth::{Callers, KeyUses};
 use portal_api::files::{FileError, FileStore, Incoming, Outgoing};
 use portal_api::health::{Backend, Probe};
-use portal_api::metrics::{FigureAudits, Metrics, MetricsAccess, Sources};
+use portal_api::metrics::{FigureAudits, Metrics, MetricsAccess, Sources, UpkeepFigures};
 use portal_api::public::{BoardSettings, PublicBoard, ViewCounts};
 use portal_api::writes::Writes;
 use portal_api::{
@@ -79,6 +79,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         mail: Arc::default(),
         live: live.clone(),
         figures: FigureAudits::default(),
+        upkeep: UpkeepFigures::default(),
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),

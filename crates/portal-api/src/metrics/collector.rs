@@ -30,6 +30,7 @@ impl prometheus_client::collector::Collector for Collector {
         self.write_webhooks_and_mail(page)?;
         self.write_relay(page)?;
         self.0.figures.write(page)?;
+        self.0.upkeep.write(page)?;
         streams::write(page, &self.0.live)
     }
 }

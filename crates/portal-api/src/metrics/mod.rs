@@ -10,6 +10,7 @@ mod figures;
 mod http;
 mod page;
 mod streams;
+mod upkeep;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tenant_cache::TenantCache;
 use self::collector::Collector;
 pub use self::figures::FigureAudits;
 pub(crate) use self::http::HttpFigures;
+pub use self::upkeep::UpkeepFigures;
 use crate::audit::AuditTrail;
 use crate::error::{ApiError, ErrorCode};
 use crate::health::Probe;
@@ -67,6 +69,8 @@ pub struct Sources {
     pub webhooks: WebhookHandle,
     /// The comparisons of figures with the log of events.
     pub figures: FigureAudits,
+    /// What is cleared away beside requests.
+    pub upkeep: UpkeepFigures,
     /// The streams of events.
     pub live: Hub,
     /// What sends mails.

@@ -112,6 +112,7 @@ fn wrong_settings_name_the_variable_and_the_remedy() {
         ("PORTAL__REDIS__MESSAGES", "by pigeon", "sharded"),
         ("PORTAL__REDIS__CONNECTIONS", "11", "greatest value, 10"),
         ("PORTAL__CACHE__LEASE_MS", "1001", "greatest value, 1000"),
+        ("PORTAL__EVENTS__KEEP_DAYS", "13", "least value, 14: figures are compared with the log"),
         ("PORTAL__CACHE__LOAD_TIMEOUT", "5", "no setting"),
         ("PORTAL__CACHE", "5", "PORTAL__SECTION__KEY"),
         ("PORTAL__CACHE__MAX_CONCURRENT_LOADS", "99999999999999999999", "type"),

@@ -1,5 +1,6 @@
 //! Lifetimes, limits and rates: `default.toml`, the environment's file, `PORTAL__SECTION__KEY`.
 
+use employer_store::feed::LEAST_LOG_DAYS;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -165,6 +166,7 @@ sections! {
         tick_ms: u64,
         pause_ms: u64,
         figures_ms: u64,
+        keep_days: u32,
     }
     /// `[analytics]`
     Analytics { audit_hours: u32, exports: usize, }
@@ -304,6 +306,10 @@ const AT_MOST: [(&str, i64, &str); 20] = [
 const POOL: &str = "redis.connections";
 const DEVELOPMENT_POOL: i64 = 10;
 
+/// Settings whose least value is more than 1, and why.
+const AT_LEAST: [(&str, i64, &str); 1] =
+    [("events.keep_days", LEAST_LOG_DAYS, "figures are compared with the log, and mended from it")];
+
 impl Tuning {
     pub(crate) fn load(
         environment: Environment,
@@ -409,6 +415,10 @@ impl Layers {
 fn out_of_bounds(path: &str, number: i64, environment: Environment) -> Option<String> {
     if number < i64::from(!MAY_BE_ZERO.contains(&path)) {
         return Some("below its least value".to_owned());
+    }
+    let least = AT_LEAST.iter().find(|(bounded, least, _)| *bounded == path && number < *least);
+    if let Some((_, least, reason)) = least {
+        return Some(format!("below its least value, {least}: {reason}"));
     }
     let (_, most, reason) = AT_MOST.iter().find(|(bounded, ..)| *bounded == path)?;
     let is_small_pool = path == POOL && environment.is_development();

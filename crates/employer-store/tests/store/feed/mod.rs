@@ -2,6 +2,7 @@
 
 mod audience;
 mod inbox;
+mod log;
 mod poison;
 mod purge;
 mod rollups;

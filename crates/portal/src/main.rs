@@ -6,6 +6,7 @@
 mod board;
 mod cli;
 mod commands;
+mod figure_days;
 mod figures;
 mod files;
 mod invalidator;

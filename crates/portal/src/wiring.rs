@@ -31,7 +31,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::board;
 use crate::commands::CommandError;
-use crate::figures;
 use crate::ledger::StoredLedger;
 use crate::live;
 use crate::provider::{self, Connection};
@@ -40,6 +39,7 @@ use crate::shared_counts::RedisCounts;
 use crate::upkeep;
 use crate::webhooks;
 use crate::workers::{JobExpiry, KeyUseWriter};
+use crate::{figure_days, figures};
 use crate::{lanes, mail};
 
 /// The variables that name the databases.
@@ -92,6 +92,7 @@ pub(crate) async fn build(
     let probe = Probe::new(db.clone(), cache.clone(), backend(&settings.redis));
     tasks.spawn(probe.clone().run(stop.clone()));
     let figures = figures::start(settings, &worker_db, &clock, stop, tasks);
+    figure_days::start(&worker_db, stop, tasks);
     let (audit, key_uses) = start_writers(settings, &worker_db, &clock, stop, tasks);
     let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
     let metrics = Metrics::new(Sources {

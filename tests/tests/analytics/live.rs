@@ -33,7 +33,7 @@ async fn watches(browser: &Browser, subjects: &str) -> EventStream {
 }
 
 /// The next snapshot of a subject that is as it is wanted.
-async fn snapshot(
+pub(crate) async fn snapshot(
     stream: &mut EventStream,
     subject: &str,
     is_wanted: impl Fn(&Value) -> bool,

@@ -10,6 +10,7 @@
 
 mod export;
 mod figures;
+mod filters;
 mod history;
 mod live;
 mod soundness;

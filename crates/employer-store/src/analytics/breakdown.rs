@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::counts::{Metric, Totals};
+use super::days::parts;
 use super::overview::ratio;
 use super::question::Question;
 use super::stamp::{Frame, Stamp};
@@ -160,6 +161,7 @@ async fn rows(
     most: i64,
 ) -> Result<Vec<Row>, StoreError> {
     let tenant = tx.tenant();
+    let parts = parts(tx, question, &[frame.start], frame.end).await?;
     let kinds: Vec<String> = Metric::ALL.iter().map(|one| one.kind().to_owned()).collect();
     // In the order of `Metric::ALL`.
     Ok(sqlx::query_as!(
@@ -167,9 +169,8 @@ async fn rows(
         r#"WITH summed AS (
                SELECT m.job_id, m.source, array_position($2::text[], m.kind) AS metric,
                       sum(m.n) AS n, max(m.revised_at) AS revised_at
-               FROM metric_hours m
-               WHERE m.tenant_id = $1 AND m.kind = ANY($2) AND m.bucket >= $3 AND m.bucket < $4
-                 AND ($5::uuid IS NULL OR m.job_id = $5)
+               FROM metric_sums($1, false, $2, $3, $4, $11) m
+               WHERE ($5::uuid IS NULL OR m.job_id = $5)
                  AND ($6::text IS NULL OR m.source = $6)
                  AND ($7::uuid IS NULL OR m.job_id = ANY(ARRAY(
                      SELECT t.job_id FROM job_team t WHERE t.tenant_id = $1 AND t.user_id = $7)))
@@ -210,14 +211,15 @@ async fn rows(
            ORDER BY r.place"#,
         tenant,
         &kinds,
-        frame.start,
-        frame.end,
+        &parts.days,
+        &parts.gap_starts,
         question.job() as Option<Uuid>,
         question.source.rolled_up() as Option<&str>,
         question.assigned() as Option<Uuid>,
         by.as_str(),
         most,
         question.hides_drafts(),
+        &parts.gap_ends,
     )
     .fetch_all(tx.connection())
     .await?)

@@ -111,8 +111,13 @@ impl Zone {
     }
 
     pub(super) fn today(&self, now: OffsetDateTime) -> Date {
-        let now = Timestamp::from_second(now.unix_timestamp()).unwrap_or(Timestamp::UNIX_EPOCH);
-        now.to_zoned(self.0.clone()).date()
+        self.date_of(now)
+    }
+
+    /// The day that a moment lies in.
+    pub(super) fn date_of(&self, at: OffsetDateTime) -> Date {
+        let at = Timestamp::from_second(at.unix_timestamp()).unwrap_or(Timestamp::UNIX_EPOCH);
+        at.to_zoned(self.0.clone()).date()
     }
 
     /// The first moment of a day.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::days::parts;
 use super::question::Question;
 use crate::error::StoreError;
 use crate::tenant_db::TenantTx;
@@ -111,15 +112,14 @@ pub(super) async fn counted(
     end: OffsetDateTime,
 ) -> Result<Vec<Counted>, StoreError> {
     let tenant = tx.tenant();
+    let parts = parts(tx, question, starts, end).await?;
     let kinds: Vec<String> = metrics.iter().map(|metric| metric.kind().to_owned()).collect();
     Ok(sqlx::query_as!(
         Counted,
-        r#"SELECT width_bucket(m.bucket, $3::timestamptz[]) AS "step!", m.kind,
+        r#"SELECT width_bucket(m.at, $3::timestamptz[]) AS "step!", m.kind AS "kind!",
                   sum(m.n)::bigint AS "n!", max(m.revised_at) AS revised_at
-           FROM metric_hours m
-           WHERE m.tenant_id = $1 AND m.kind = ANY($2)
-             AND m.bucket >= ($3::timestamptz[])[1] AND m.bucket < $4
-             AND ($5::uuid IS NULL OR m.job_id = $5)
+           FROM metric_sums($1, $4, $2, $8, $9, $10) m
+           WHERE ($5::uuid IS NULL OR m.job_id = $5)
              AND ($6::text IS NULL OR m.source = $6)
              AND ($7::uuid IS NULL OR m.job_id = ANY(ARRAY(
                  SELECT t.job_id FROM job_team t WHERE t.tenant_id = $1 AND t.user_id = $7)))
@@ -127,10 +127,13 @@ pub(super) async fn counted(
         tenant,
         &kinds,
         starts,
-        end,
+        question.is_of_everything(),
         question.job() as Option<uuid::Uuid>,
         question.source.rolled_up() as Option<&str>,
         question.assigned() as Option<uuid::Uuid>,
+        &parts.days,
+        &parts.gap_starts,
+        &parts.gap_ends,
     )
     .fetch_all(tx.connection())
     .await?)

@@ -1,8 +1,9 @@
-//! Whether the roll-ups are what the log of events comes to.
+//! Whether the roll-ups are what the log of events comes to, and days what their quarters do.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -18,6 +19,9 @@ const AHEAD: time::Duration = time::Duration::minutes(20);
 
 const QUARTER_SECONDS: i64 = 900;
 
+/// Built days that are compared by one statement.
+const DAYS_AT_A_TIME: i64 = 31;
+
 /// The kinds of events that roll-ups are made from.
 const KINDS: [&str; 3] =
     ["application.submitted", "application.resubmitted", "application.stage_changed"];
@@ -25,7 +29,7 @@ const KINDS: [&str; 3] =
 /// Roll-ups beside the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Drift {
-    /// From when on they were compared.
+    /// From when on they were compared with the log.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
     /// When they were compared.
@@ -33,10 +37,21 @@ pub struct Drift {
     pub as_of: OffsetDateTime,
     /// Events in the log.
     pub events: i64,
-    /// Roll-ups that were compared.
+    /// Days whose sums were compared with their quarters of an hour: all that are built.
+    pub days: i64,
+    /// Roll-ups that were compared, sums of days among them.
     pub compared: i64,
-    /// Those of them that are not what the log comes to. Anything but 0 is a fault of the portal.
+    /// Those of them that are not what the log, or a day's quarters, come to. Anything but 0 is a fault
+    /// of the portal.
     pub drifting: i64,
+}
+
+/// Built days beside their quarters of an hour.
+#[derive(Clone, Copy, Debug, Default)]
+struct DayDrift {
+    days: i64,
+    compared: i64,
+    drifting: i64,
 }
 
 fn bounds(as_of: OffsetDateTime) -> (OffsetDateTime, OffsetDateTime) {
@@ -50,14 +65,43 @@ fn kinds() -> Vec<String> {
     KINDS.map(str::to_owned).to_vec()
 }
 
-/// Compares the tenant's roll-ups of the last 72 hours with its log.
+/// Compares the tenant's roll-ups of the last 72 hours with its log, and its days with their quarters
+/// of an hour. In a transaction that sees one moment.
 pub async fn drift(tx: &mut TenantTx, as_of: OffsetDateTime) -> Result<Drift, StoreError> {
     let tenant = tx.tenant();
     let (since, until) = bounds(as_of);
     let row = sqlx::query_file!("src/analytics/drift.sql", tenant, &kinds(), since, until)
         .fetch_one(tx.connection())
         .await?;
-    Ok(Drift { since, as_of, events: row.events, compared: row.compared, drifting: row.drifting })
+    let mut days = DayDrift::default();
+    let mut after = None;
+    while let Some(last) = compare_days(tx.connection(), tenant, after, &mut days).await? {
+        after = Some(last);
+    }
+    Ok(Drift {
+        since,
+        as_of,
+        events: row.events,
+        days: days.days,
+        compared: row.compared + days.compared,
+        drifting: row.drifting + days.drifting,
+    })
+}
+
+/// Compares some more days and adds what came of it; answers where to go on.
+async fn compare_days(
+    connection: &mut PgConnection,
+    tenant: Uuid,
+    after: Option<OffsetDateTime>,
+    found: &mut DayDrift,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    let row = sqlx::query_file!("src/analytics/day_drift.sql", tenant, after, DAYS_AT_A_TIME)
+        .fetch_one(connection)
+        .await?;
+    found.days += row.days;
+    found.compared += row.compared;
+    found.drifting += row.drifting;
+    Ok(row.last.filter(|_| row.days == DAYS_AT_A_TIME))
 }
 
 /// An audit of all tenants, as far as it is known.
@@ -93,7 +137,8 @@ pub async fn claim_audit(
     .await?)
 }
 
-/// Compares the roll-ups of every tenant with their logs, one tenant after another, and writes down
+/// Compares the roll-ups of every tenant with their logs, and all days with their quarters of an hour,
+/// one tenant after another, and writes down
 /// what came of it under the time that it was due. Answers how many roll-ups drift.
 pub async fn audit(
     db: &WorkerDb,
@@ -111,8 +156,12 @@ pub async fn audit(
         if row.drifting > 0 {
             tracing::error!(tenant.id = %tenant, rollups = row.drifting, "figures have drifted");
         }
-        compared += row.compared;
-        drifting += row.drifting;
+        let days = audit_days(db, tenant).await?;
+        if days.drifting > 0 {
+            tracing::error!(tenant.id = %tenant, rollups = days.drifting, "days have drifted");
+        }
+        compared += row.compared + days.compared;
+        drifting += row.drifting + days.drifting;
         after = tenant;
     }
     sqlx::query!(
@@ -128,6 +177,18 @@ pub async fn audit(
     .execute(db.pool())
     .await?;
     Ok(drifting)
+}
+
+/// Each statement sees a moment of its own; a day and its quarters are always read at the same one.
+async fn audit_days(db: &WorkerDb, tenant: Uuid) -> Result<DayDrift, StoreError> {
+    let mut found = DayDrift::default();
+    let mut transaction = db.pool().begin_with("BEGIN READ ONLY").await?;
+    let mut after = None;
+    while let Some(last) = compare_days(&mut transaction, tenant, after, &mut found).await? {
+        after = Some(last);
+    }
+    transaction.commit().await?;
+    Ok(found)
 }
 
 async fn next_tenant(db: &WorkerDb, after: Uuid) -> Result<Option<Uuid>, StoreError> {

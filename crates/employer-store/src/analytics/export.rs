@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::calendar::{Grain, instant};
 use super::counts::{Metric, Totals};
+use super::days::parts;
 use super::question::Question;
 use super::stamp::Frame;
 use crate::error::StoreError;
@@ -66,6 +67,7 @@ impl Export {
         let frame = Frame::of(&mut tx, question).await?;
         let steps = frame.zone.steps(frame.days, grain);
         let starts: Vec<OffsetDateTime> = steps.iter().copied().map(instant).collect();
+        let parts = parts(&mut tx, question, &starts, frame.end).await?;
         let tenant = tx.tenant();
         let kinds: Vec<&str> = Metric::ALL.iter().map(|metric| metric.kind()).collect();
         // A cursor, which the macros cannot check. In the order of `Metric::ALL`.
@@ -74,17 +76,15 @@ impl Export {
              SELECT s.step, s.job_id, j.title, j.department, s.source, s.views, s.applications,
                     s.resubmissions, s.hires, s.rejections, s.withdrawals
              FROM (
-                 SELECT width_bucket(m.bucket, $3::timestamptz[]) AS step, m.job_id, m.source,
+                 SELECT width_bucket(m.at, $3::timestamptz[]) AS step, m.job_id, m.source,
                         coalesce(sum(m.n) FILTER (WHERE m.kind = $2[1]), 0)::bigint AS views,
                         coalesce(sum(m.n) FILTER (WHERE m.kind = $2[2]), 0)::bigint AS applications,
                         coalesce(sum(m.n) FILTER (WHERE m.kind = $2[3]), 0)::bigint AS resubmissions,
                         coalesce(sum(m.n) FILTER (WHERE m.kind = $2[4]), 0)::bigint AS hires,
                         coalesce(sum(m.n) FILTER (WHERE m.kind = $2[5]), 0)::bigint AS rejections,
                         coalesce(sum(m.n) FILTER (WHERE m.kind = $2[6]), 0)::bigint AS withdrawals
-                 FROM metric_hours m
-                 WHERE m.tenant_id = $1 AND m.kind = ANY($2::text[])
-                   AND m.bucket >= ($3::timestamptz[])[1] AND m.bucket < $4
-                   AND ($5::uuid IS NULL OR m.job_id = $5)
+                 FROM metric_sums($1, false, $2, $4, $7, $8) m
+                 WHERE ($5::uuid IS NULL OR m.job_id = $5)
                    AND ($6::text IS NULL OR m.source = $6)
                  GROUP BY 1, 2, 3
              ) s
@@ -94,9 +94,11 @@ impl Export {
         .bind(tenant)
         .bind(&kinds)
         .bind(&starts)
-        .bind(frame.end)
+        .bind(parts.days)
         .bind(question.job())
         .bind(question.source.rolled_up())
+        .bind(parts.gap_starts)
+        .bind(parts.gap_ends)
         .execute(tx.connection())
         .await?;
         Ok(Self {

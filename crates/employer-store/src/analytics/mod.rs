@@ -3,6 +3,7 @@
 //! ```text
 //! calendar   days and hours of a zone        question   whose figures, and of which time
 //! stamp      of which moment an answer is    counts     the roll-ups, summed up
+//! days       where days are read instead     building   and how they come about
 //! ```
 //!
 //! Every report is read in one transaction that sees one moment
@@ -11,9 +12,11 @@
 //! come from its steps. None of them names a person.
 
 mod breakdown;
+mod building;
 mod calendar;
 mod cohort;
 mod counts;
+mod days;
 mod drift;
 mod durations;
 mod export;
@@ -25,6 +28,7 @@ mod snapshot;
 mod stamp;
 
 pub use self::breakdown::{Breakdown, By, Group, Others, breakdown};
+pub use self::building::{DaysBuilt, build_days, notice_zones};
 pub use self::calendar::{Grain, Zone};
 pub use self::cohort::{
     CohortFunnel, FunnelStep, Reached, SourceFigures, SourceRow, Sources, sources,

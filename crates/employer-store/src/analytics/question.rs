@@ -56,6 +56,11 @@ impl Question {
         }
     }
 
+    /// Whether all jobs and sources count together.
+    pub(super) fn is_of_everything(&self) -> bool {
+        self.job.is_none() && self.source == OfSource::Any && self.assigned().is_none()
+    }
+
     /// Whether drafts are not to be named. What was once published may be one again.
     pub(super) fn hides_drafts(&self) -> bool {
         self.view == JobView::Published

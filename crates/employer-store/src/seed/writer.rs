@@ -251,7 +251,7 @@ pub(super) async fn vacuum(connection: &mut PgConnection) -> Result<(), SeedErro
     sqlx::raw_sql(
         "VACUUM (ANALYZE) tenants, users, memberships, jobs, job_locations, job_skills, job_team,
              tenant_counters, public_jobs, candidates, applications, application_submissions,
-             stage_moves, event_log, metric_hours",
+             stage_moves, event_log, metric_hours, metric_days, metric_day_totals",
     )
     .execute(connection)
     .await?;

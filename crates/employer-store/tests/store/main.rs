@@ -5,6 +5,8 @@ mod applications;
 #[cfg(test)]
 mod audits;
 #[cfg(test)]
+mod days;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod expiry;

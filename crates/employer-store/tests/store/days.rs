@@ -1,0 +1,503 @@
+//! Days give the answers that their quarters of an hour give, whatever is built of them and whatever
+//! is added late.
+
+use std::time::Duration as Wait;
+
+use employer_store::analytics::{
+    self, By, DaysBuilt, Export, Grain, Metric, OfSource, Question, Zone,
+};
+use employer_store::testing::TestTenant;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tenancy::{Clock as _, JobId, JobView, Role, SystemClock};
+use time::Duration;
+use uuid::Uuid;
+
+use crate::support::{Store, a_job};
+
+/// Clocks that change in different months, in hours and half hours, and some that are between hours.
+const ZONES: [&str; 7] = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "Pacific/Auckland",
+];
+const SOURCES: [&str; 3] = ["board", "referral", ""];
+const KINDS: [&str; 5] =
+    ["job.viewed", "application.submitted", "entered.hired", "entered.rejected", "left.screen"];
+
+/// Something that was counted, so many minutes ago.
+#[derive(Clone, Debug)]
+struct Count {
+    job: usize,
+    source: &'static str,
+    kind: &'static str,
+    minutes_ago: i64,
+    n: i64,
+    is_late: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    zone: Option<&'static str>,
+    /// The first and the last day, as days before today.
+    days: (i64, i64),
+    source: OfSource,
+    job: Option<usize>,
+    is_assigned: bool,
+}
+
+/// One after the other, with the answers compared after each.
+#[derive(Clone, Debug)]
+enum Deed {
+    Builds { steps: usize, most: usize },
+    MovesTo(&'static str),
+    Counts(Vec<Count>),
+    Uncounts { minutes_ago: i64 },
+}
+
+fn counts(most_days: i64, how_many: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Count>> {
+    let one = (
+        0..3_usize,
+        prop::sample::select(SOURCES.to_vec()),
+        prop::sample::select(KINDS.to_vec()),
+        0..most_days * 24 * 60,
+        1..4_i64,
+        prop::bool::weighted(0.1),
+    );
+    let one = one.prop_map(|(job, source, kind, minutes_ago, n, is_late)| Count {
+        job,
+        source,
+        kind,
+        minutes_ago,
+        n,
+        is_late,
+    });
+    prop::collection::vec(one, how_many)
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let source = prop_oneof![
+        3 => Just(OfSource::Any),
+        1 => Just(OfSource::Named("board".to_owned())),
+        1 => Just(OfSource::Unknown),
+    ];
+    (
+        prop::option::weighted(0.4, prop::sample::select(ZONES.to_vec())),
+        (0..40_i64, 0..40_i64),
+        source,
+        prop::option::weighted(0.2, 0..3_usize),
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(|(zone, (last, length), source, job, is_assigned)| Asked {
+            zone,
+            days: (last + length, last),
+            source,
+            job,
+            is_assigned,
+        })
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        3 => (1..4_usize, 1..20_usize).prop_map(|(steps, most)| Deed::Builds { steps, most }),
+        1 => prop::sample::select(ZONES.to_vec()).prop_map(Deed::MovesTo),
+        1 => counts(40, 1..6).prop_map(Deed::Counts),
+        1 => (0..40 * 24 * 60_i64).prop_map(|minutes_ago| Deed::Uncounts { minutes_ago }),
+    ]
+}
+
+/// A tenant with three jobs, one of them a hiring manager's.
+struct Scene<'a> {
+    store: &'a Store,
+    tenant: TestTenant,
+    jobs: Vec<JobId>,
+    superuser: PgConnection,
+}
+
+impl<'a> Scene<'a> {
+    async fn open(store: &'a Store) -> Self {
+        let tenant = store.tenant().await;
+        let mut jobs = Vec::new();
+        for title in ["Nurse", "Cook", "Driver"] {
+            jobs.push(store.create(&tenant, &a_job(title)).await.summary.id);
+        }
+        let mut superuser = store.superuser().await;
+        sqlx::query(
+            "INSERT INTO job_team (tenant_id, job_id, user_id, access) VALUES ($1, $2, $3, 'view')",
+        )
+        .bind(tenant.scope.tenant().as_uuid())
+        .bind(jobs[0].as_uuid())
+        .bind(tenant.member(Role::HiringManager).unwrap().user.as_uuid())
+        .execute(&mut superuser)
+        .await
+        .unwrap();
+        Self { store, tenant, jobs, superuser }
+    }
+
+    fn id(&self) -> Uuid {
+        self.tenant.scope.tenant().as_uuid()
+    }
+
+    async fn moves_to(&mut self, zone: &str) {
+        sqlx::query("UPDATE tenants SET time_zone = $2 WHERE id = $1")
+            .bind(self.id())
+            .bind(zone)
+            .execute(&mut self.superuser)
+            .await
+            .unwrap();
+    }
+
+    async fn counts(&mut self, count: &Count) {
+        let (tenant, job) = (self.id(), self.jobs[count.job].as_uuid());
+        add(&mut self.superuser, tenant, job, count).await;
+    }
+
+    async fn does(&mut self, deed: &Deed) {
+        match deed {
+            Deed::Builds { steps, most } => {
+                analytics::notice_zones(&self.store.worker).await.unwrap();
+                for _ in 0..*steps {
+                    let _ = analytics::build_days(&self.store.worker, *most).await.unwrap();
+                }
+            }
+            Deed::MovesTo(zone) => self.moves_to(zone).await,
+            Deed::Counts(counts) => {
+                for count in counts {
+                    self.counts(count).await;
+                }
+            }
+            Deed::Uncounts { minutes_ago } => {
+                sqlx::query(
+                    "DELETE FROM metric_hours WHERE tenant_id = $1
+                     AND bucket > now() - make_interval(mins => $2::int)
+                     AND bucket < now() - make_interval(mins => $2::int) + interval '5 hours'",
+                )
+                .bind(self.id())
+                .bind(minutes_ago)
+                .execute(&mut self.superuser)
+                .await
+                .unwrap();
+            }
+        }
+    }
+
+    /// Until nobody is due.
+    async fn builds_everything(&self) -> Vec<DaysBuilt> {
+        analytics::notice_zones(&self.store.worker).await.unwrap();
+        let mut steps = Vec::new();
+        while let Some(done) = analytics::build_days(&self.store.worker, 16).await.unwrap() {
+            steps.push(done);
+        }
+        steps
+    }
+
+    /// How many days are built.
+    async fn built(&mut self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM metric_built_days WHERE tenant_id = $1")
+            .bind(self.id())
+            .fetch_one(&mut self.superuser)
+            .await
+            .unwrap()
+    }
+
+    /// What the database says of all quarters of a kind.
+    async fn counted(&mut self, kind: &str) -> i64 {
+        sqlx::query_scalar(
+            "SELECT coalesce(sum(n), 0)::bigint FROM metric_hours WHERE tenant_id = $1 AND kind = $2",
+        )
+        .bind(self.id())
+        .bind(kind)
+        .fetch_one(&mut self.superuser)
+        .await
+        .unwrap()
+    }
+
+    /// What all reports answer.
+    async fn answers(&self, asked: &Asked) -> Value {
+        let today = SystemClock.now().date();
+        let manager = self.tenant.member(Role::HiringManager).unwrap().user;
+        let question = Question {
+            view: if asked.is_assigned { JobView::Assigned(manager) } else { JobView::All },
+            job: asked.job.map(|job| self.jobs[job]),
+            source: asked.source.clone(),
+            from: Some(today - Duration::days(asked.days.0)),
+            to: Some(today - Duration::days(asked.days.1)),
+            zone: asked.zone.and_then(Zone::find),
+        };
+        let mut tx = self.store.db.begin_snapshot(&self.tenant.scope).await.unwrap();
+        let mut answers = vec![plain(analytics::overview(&mut tx, &question).await.unwrap())];
+        for grain in [Grain::Hour, Grain::Day, Grain::Week, Grain::Month] {
+            let series = analytics::time_series(&mut tx, &question, Metric::ALL, grain).await;
+            answers.push(plain(series.unwrap()));
+        }
+        for by in [By::Job, By::Source, By::Department] {
+            answers.push(plain(analytics::breakdown(&mut tx, &question, by, 2).await.unwrap()));
+        }
+        let mut export = Export::begin(tx, &question, Grain::Week).await.unwrap();
+        let rows = export.next_rows().await.unwrap();
+        answers.push(json!(format!("{rows:?}")));
+        json!(answers)
+    }
+
+    /// Sums that drift, and days that were compared.
+    async fn drift(&self) -> (i64, i64) {
+        let mut tx = self.store.db.begin_snapshot(&self.tenant.scope).await.unwrap();
+        let drift = analytics::drift(&mut tx, SystemClock.now()).await.unwrap();
+        (drift.drifting, drift.days)
+    }
+
+    /// Compares what is answered with what is answered while there are no days, and puts them back.
+    async fn answers_as_without_days(&mut self, asked: &Asked) -> Result<(), TestCaseError> {
+        let (with, drift) = (self.answers(asked).await, self.drift().await);
+        let built = self.built().await;
+        for table in ["metric_built_days", "metric_days", "metric_day_totals"] {
+            let aside = format!(
+                "CREATE TEMP TABLE aside_{table} AS SELECT * FROM {table} WHERE tenant_id = '{}'",
+                self.id(),
+            );
+            self.superuser.execute(sqlx::AssertSqlSafe(aside)).await.unwrap();
+        }
+        sqlx::query("DELETE FROM metric_built_days WHERE tenant_id = $1")
+            .bind(self.id())
+            .execute(&mut self.superuser)
+            .await
+            .unwrap();
+        let (without, undivided) = (self.answers(asked).await, self.drift().await);
+        for table in ["metric_built_days", "metric_days", "metric_day_totals"] {
+            let back = format!(
+                "INSERT INTO {table} SELECT * FROM aside_{table}; DROP TABLE aside_{table}"
+            );
+            self.superuser.execute(sqlx::AssertSqlSafe(back)).await.unwrap();
+        }
+        prop_assert_eq!(with, without);
+        // Nothing here is in the log: what is not of days drifts in both.
+        prop_assert_eq!(drift, (undivided.0, built));
+        Ok(())
+    }
+}
+
+/// Without what differs between two moments.
+fn plain(answer: impl serde::Serialize) -> Value {
+    let mut answer = serde_json::to_value(answer).unwrap();
+    answer["as_of"] = Value::Null;
+    answer["version"] = Value::Null;
+    answer
+}
+
+async fn add(connection: &mut PgConnection, tenant: Uuid, job: Uuid, count: &Count) {
+    sqlx::query(
+        "INSERT INTO metric_hours AS m (tenant_id, job_id, source, kind, bucket, n, revised_at)
+         VALUES ($1, $2, $3, $4,
+                 date_bin('15 minutes', now() - make_interval(mins => $5::int),
+                          '2000-01-01 00:00+00'),
+                 $6, CASE WHEN $7 THEN now() END)
+         ON CONFLICT (tenant_id, job_id, source, kind, bucket) DO UPDATE
+         SET n = m.n + excluded.n, revised_at = coalesce(excluded.revised_at, m.revised_at)",
+    )
+    .bind(tenant)
+    .bind(job)
+    .bind(count.source)
+    .bind(count.kind)
+    .bind(count.minutes_ago)
+    .bind(count.n)
+    .bind(count.is_late)
+    .execute(connection)
+    .await
+    .unwrap();
+}
+
+#[test]
+fn answers_are_those_of_quarters_whatever_is_built_added_and_moved() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(Store::open_for("days"));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 10,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let inputs = (
+        prop::sample::select(ZONES.to_vec()),
+        // Far enough back for clocks to have changed in between, now and then.
+        (10..240_i64).prop_flat_map(|days| counts(days, 5..60)),
+        prop::collection::vec((deed(), asked()), 1..6),
+    );
+    let outcome = runner.run(&inputs, |(zone, counts, deeds)| {
+        runtime.block_on(async {
+            let mut scene = Scene::open(&store).await;
+            scene.moves_to(zone).await;
+            for count in &counts {
+                scene.counts(count).await;
+            }
+            for (deed, asked) in &deeds {
+                scene.does(deed).await;
+                scene.answers_as_without_days(asked).await?;
+            }
+            let _ = scene.builds_everything().await;
+            let all = Asked {
+                zone: None,
+                days: (239, 0),
+                source: OfSource::Any,
+                job: None,
+                is_assigned: false,
+            };
+            scene.answers_as_without_days(&all).await?;
+            let views = scene.counted("job.viewed").await;
+            prop_assert_eq!(scene.answers(&all).await[0]["totals"]["views"].as_i64(), Some(views));
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}
+
+fn one(minutes_ago: i64) -> Count {
+    let (source, kind) = ("board", "application.submitted");
+    Count { job: 0, source, kind, minutes_ago, n: 1, is_late: false }
+}
+
+fn everything(days: i64) -> Asked {
+    Asked { zone: None, days: (days, 0), source: OfSource::Any, job: None, is_assigned: false }
+}
+
+const DAY: i64 = 24 * 60;
+
+/// All in one, since whoever builds days builds those of all tenants of a database.
+#[tokio::test]
+async fn a_built_day_has_whatever_is_added_and_is_one_of_the_tenants_zone() {
+    let store = Store::open_for("latedays").await;
+    let mut scene = Scene::open(&store).await;
+    scene.moves_to("Asia/Kathmandu").await;
+    for day in 0..20 {
+        scene.counts(&one(day * DAY)).await;
+    }
+    let steps = scene.builds_everything().await;
+    assert!(steps.iter().all(|step| step.built <= 16 && step.tenant == scene.id()), "{steps:?}");
+    let built = scene.built().await;
+    // Three days and the part of a fourth are not settled.
+    assert!((15..=16).contains(&built), "{built}");
+    assert_eq!(steps.iter().map(|step| step.built).sum::<usize>(), usize::try_from(built).unwrap());
+    assert!(scene.builds_everything().await.is_empty(), "nobody is due");
+
+    // A day that something is added to is no longer built, and soon is again.
+    scene.counts(&one(9 * DAY)).await;
+    assert_eq!(scene.built().await, built - 1);
+    let steps = scene.builds_everything().await;
+    assert_eq!(steps.iter().map(|step| step.built).collect::<Vec<_>>(), [1]);
+    assert_eq!(scene.answers(&everything(30)).await[0]["totals"]["applications"], 21);
+
+    // So is one that something is taken from.
+    scene.does(&Deed::Uncounts { minutes_ago: 7 * DAY + 60 }).await;
+    assert_eq!(scene.built().await, built - 1);
+    assert_eq!(scene.builds_everything().await.len(), 1);
+    assert_eq!(scene.answers(&everything(30)).await[0]["totals"]["applications"], 20);
+
+    // Another zone has other days.
+    scene.moves_to("America/New_York").await;
+    let steps = scene.builds_everything().await;
+    let removed = steps.iter().map(|step| step.removed).sum::<usize>();
+    assert_eq!(removed, usize::try_from(built).unwrap(), "{steps:?}");
+    assert!((15..=16).contains(&scene.built().await));
+    let in_zone: bool = sqlx::query_scalar(
+        "SELECT bool_and(starts_at AT TIME ZONE 'America/New_York'
+                         = date_trunc('day', starts_at AT TIME ZONE 'America/New_York'))
+         FROM metric_built_days WHERE tenant_id = $1",
+    )
+    .bind(scene.id())
+    .fetch_one(&mut scene.superuser)
+    .await
+    .unwrap();
+    assert!(in_zone);
+    scene.answers_as_without_days(&everything(30)).await.unwrap();
+
+    who_adds_waits_for_who_builds(&mut scene).await;
+    who_builds_waits_for_who_adds(&mut scene).await;
+    a_wrong_day_is_found(&mut scene).await;
+}
+
+/// Somebody builds a day without having seen what is added to it meanwhile: it is opened again.
+async fn who_adds_waits_for_who_builds(scene: &mut Scene<'_>) {
+    let (tenant, job) = (scene.id(), scene.jobs[0].as_uuid());
+    let mut builder = scene.store.superuser().await;
+    let mut building = builder.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM metric_day_work WHERE tenant_id = $1 FOR UPDATE")
+        .bind(tenant)
+        .execute(&mut *building)
+        .await
+        .unwrap();
+    let before = scene.built().await;
+    let mut adder = scene.store.superuser().await;
+    let process: i32 =
+        sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut adder).await.unwrap();
+    let late = one(12 * DAY);
+    let adding = add(&mut adder, tenant, job, &late);
+    let building = async {
+        // It waits for the lock before anything is given up.
+        let waits = "SELECT count(*) FROM pg_stat_activity
+                     WHERE pid = $1 AND wait_event_type = 'Lock'";
+        let mut waiting = 0_i64;
+        while waiting == 0 {
+            tokio::time::sleep(Wait::from_millis(5)).await;
+            let asked = sqlx::query_scalar(waits).bind(process).fetch_one(&mut scene.superuser);
+            waiting = asked.await.unwrap();
+        }
+        assert_eq!(scene.built().await, before);
+        building.commit().await.unwrap();
+    };
+    let both = async { tokio::join!(adding, building) };
+    let _ = tokio::time::timeout(Wait::from_secs(60), both).await.unwrap();
+    assert_eq!(scene.built().await, before - 1);
+    assert_eq!(scene.builds_everything().await.len(), 1);
+    scene.answers_as_without_days(&everything(30)).await.unwrap();
+}
+
+/// Whose addition is not committed keeps others from building the tenant's days.
+async fn who_builds_waits_for_who_adds(scene: &mut Scene<'_>) {
+    let (tenant, job) = (scene.id(), scene.jobs[0].as_uuid());
+    let mut adder = scene.store.superuser().await;
+    let mut adding = adder.begin().await.unwrap();
+    add(&mut adding, tenant, job, &one(11 * DAY)).await;
+    assert!(scene.builds_everything().await.is_empty());
+    adding.commit().await.unwrap();
+    assert_eq!(scene.builds_everything().await.len(), 1);
+    scene.answers_as_without_days(&everything(30)).await.unwrap();
+}
+
+async fn a_wrong_day_is_found(scene: &mut Scene<'_>) {
+    let (sound, _) = scene.drift().await;
+    let changes = [
+        "UPDATE metric_days SET n = n + 1",
+        "UPDATE metric_day_totals SET n = n + 1",
+        "DELETE FROM metric_days",
+        "UPDATE metric_days SET source = 'elsewhere'",
+    ];
+    for change in changes {
+        let mut planted = scene.superuser.begin().await.unwrap();
+        let one_day = format!(
+            "{change} WHERE tenant_id = '{}' AND starts_at = (SELECT min(starts_at) FROM metric_built_days)",
+            scene.tenant.scope.tenant(),
+        );
+        planted.execute(sqlx::AssertSqlSafe(one_day)).await.unwrap();
+        planted.commit().await.unwrap();
+        assert!(scene.drift().await.0 > sound, "{change}");
+        let found =
+            analytics::audit(&scene.store.worker, SystemClock.now(), SystemClock.now()).await;
+        assert!(found.unwrap() > sound, "{change}");
+        // The way to make a day anew.
+        sqlx::query("DELETE FROM metric_built_days WHERE tenant_id = $1")
+            .bind(scene.id())
+            .execute(&mut scene.superuser)
+            .await
+            .unwrap();
+        sqlx::query("UPDATE metric_day_work SET due_at = now() WHERE tenant_id = $1")
+            .bind(scene.id())
+            .execute(&mut scene.superuser)
+            .await
+            .unwrap();
+        let _ = scene.builds_everything().await;
+        assert_eq!(scene.drift().await.0, sound);
+    }
+}

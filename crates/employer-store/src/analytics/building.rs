@@ -253,7 +253,7 @@ mod tests {
     fn a_day_is_built_when_nothing_can_be_late_any_more_the_newest_first() {
         let first = datetime!(2026-10-24 10:15 UTC);
         let plan = |now, most| Plan::of(&berlin(), Some(first), now, &BTreeMap::new(), most);
-        let early = plan(datetime!(2026-10-28 00:59 UTC), 8);
+        let early = plan(datetime!(2026-10-27 23:59 UTC), 8);
         let due_at = datetime!(2026-10-24 22:00 UTC) + SETTLED;
         assert_eq!(early, Plan { wrong: vec![], missing: vec![], due_at });
         let days = plan(datetime!(2026-10-29 01:00 UTC), 8);

@@ -1,7 +1,7 @@
 //! Days give the answers that their quarters of an hour give, whatever is built of them and whatever
 //! is added late.
 
-use std::time::Duration as Wait;
+mod late;
 
 use employer_store::analytics::{
     self, By, DaysBuilt, Export, Grain, Metric, OfSource, Question, Zone,
@@ -9,7 +9,7 @@ use employer_store::analytics::{
 use employer_store::testing::TestTenant;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{Executor as _, PgConnection};
 use tenancy::{Clock as _, JobId, JobView, Role, SystemClock};
 use time::Duration;
 use uuid::Uuid;
@@ -186,6 +186,14 @@ impl<'a> Scene<'a> {
         }
     }
 
+    async fn is_due(&mut self) {
+        sqlx::query("UPDATE metric_day_work SET due_at = now() WHERE tenant_id = $1")
+            .bind(self.id())
+            .execute(&mut self.superuser)
+            .await
+            .unwrap();
+    }
+
     /// Until nobody is due.
     async fn builds_everything(&self) -> Vec<DaysBuilt> {
         analytics::notice_zones(&self.store.worker).await.unwrap();
@@ -281,6 +289,11 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Until tomorrow, which is today where the sun rises first.
+fn everything(days: i64) -> Asked {
+    Asked { zone: None, days: (days, -1), source: OfSource::Any, job: None, is_assigned: false }
+}
+
 /// Without what differs between two moments.
 fn plain(answer: impl serde::Serialize) -> Value {
     let mut answer = serde_json::to_value(answer).unwrap();
@@ -338,13 +351,7 @@ fn answers_are_those_of_quarters_whatever_is_built_added_and_moved() {
                 scene.answers_as_without_days(asked).await?;
             }
             let _ = scene.builds_everything().await;
-            let all = Asked {
-                zone: None,
-                days: (239, 0),
-                source: OfSource::Any,
-                job: None,
-                is_assigned: false,
-            };
+            let all = everything(240);
             scene.answers_as_without_days(&all).await?;
             let views = scene.counted("job.viewed").await;
             prop_assert_eq!(scene.answers(&all).await[0]["totals"]["views"].as_i64(), Some(views));
@@ -352,152 +359,4 @@ fn answers_are_those_of_quarters_whatever_is_built_added_and_moved() {
         })
     });
     outcome.unwrap();
-}
-
-fn one(minutes_ago: i64) -> Count {
-    let (source, kind) = ("board", "application.submitted");
-    Count { job: 0, source, kind, minutes_ago, n: 1, is_late: false }
-}
-
-fn everything(days: i64) -> Asked {
-    Asked { zone: None, days: (days, 0), source: OfSource::Any, job: None, is_assigned: false }
-}
-
-const DAY: i64 = 24 * 60;
-
-/// All in one, since whoever builds days builds those of all tenants of a database.
-#[tokio::test]
-async fn a_built_day_has_whatever_is_added_and_is_one_of_the_tenants_zone() {
-    let store = Store::open_for("latedays").await;
-    let mut scene = Scene::open(&store).await;
-    scene.moves_to("Asia/Kathmandu").await;
-    for day in 0..20 {
-        scene.counts(&one(day * DAY)).await;
-    }
-    let steps = scene.builds_everything().await;
-    assert!(steps.iter().all(|step| step.built <= 16 && step.tenant == scene.id()), "{steps:?}");
-    let built = scene.built().await;
-    // Three days and the part of a fourth are not settled.
-    assert!((15..=16).contains(&built), "{built}");
-    assert_eq!(steps.iter().map(|step| step.built).sum::<usize>(), usize::try_from(built).unwrap());
-    assert!(scene.builds_everything().await.is_empty(), "nobody is due");
-
-    // A day that something is added to is no longer built, and soon is again.
-    scene.counts(&one(9 * DAY)).await;
-    assert_eq!(scene.built().await, built - 1);
-    let steps = scene.builds_everything().await;
-    assert_eq!(steps.iter().map(|step| step.built).collect::<Vec<_>>(), [1]);
-    assert_eq!(scene.answers(&everything(30)).await[0]["totals"]["applications"], 21);
-
-    // So is one that something is taken from.
-    scene.does(&Deed::Uncounts { minutes_ago: 7 * DAY + 60 }).await;
-    assert_eq!(scene.built().await, built - 1);
-    assert_eq!(scene.builds_everything().await.len(), 1);
-    assert_eq!(scene.answers(&everything(30)).await[0]["totals"]["applications"], 20);
-
-    // Another zone has other days.
-    scene.moves_to("America/New_York").await;
-    let steps = scene.builds_everything().await;
-    let removed = steps.iter().map(|step| step.removed).sum::<usize>();
-    assert_eq!(removed, usize::try_from(built).unwrap(), "{steps:?}");
-    assert!((15..=16).contains(&scene.built().await));
-    let in_zone: bool = sqlx::query_scalar(
-        "SELECT bool_and(starts_at AT TIME ZONE 'America/New_York'
-                         = date_trunc('day', starts_at AT TIME ZONE 'America/New_York'))
-         FROM metric_built_days WHERE tenant_id = $1",
-    )
-    .bind(scene.id())
-    .fetch_one(&mut scene.superuser)
-    .await
-    .unwrap();
-    assert!(in_zone);
-    scene.answers_as_without_days(&everything(30)).await.unwrap();
-
-    who_adds_waits_for_who_builds(&mut scene).await;
-    who_builds_waits_for_who_adds(&mut scene).await;
-    a_wrong_day_is_found(&mut scene).await;
-}
-
-/// Somebody builds a day without having seen what is added to it meanwhile: it is opened again.
-async fn who_adds_waits_for_who_builds(scene: &mut Scene<'_>) {
-    let (tenant, job) = (scene.id(), scene.jobs[0].as_uuid());
-    let mut builder = scene.store.superuser().await;
-    let mut building = builder.begin().await.unwrap();
-    sqlx::query("SELECT 1 FROM metric_day_work WHERE tenant_id = $1 FOR UPDATE")
-        .bind(tenant)
-        .execute(&mut *building)
-        .await
-        .unwrap();
-    let before = scene.built().await;
-    let mut adder = scene.store.superuser().await;
-    let process: i32 =
-        sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut adder).await.unwrap();
-    let late = one(12 * DAY);
-    let adding = add(&mut adder, tenant, job, &late);
-    let building = async {
-        // It waits for the lock before anything is given up.
-        let waits = "SELECT count(*) FROM pg_stat_activity
-                     WHERE pid = $1 AND wait_event_type = 'Lock'";
-        let mut waiting = 0_i64;
-        while waiting == 0 {
-            tokio::time::sleep(Wait::from_millis(5)).await;
-            let asked = sqlx::query_scalar(waits).bind(process).fetch_one(&mut scene.superuser);
-            waiting = asked.await.unwrap();
-        }
-        assert_eq!(scene.built().await, before);
-        building.commit().await.unwrap();
-    };
-    let both = async { tokio::join!(adding, building) };
-    let _ = tokio::time::timeout(Wait::from_secs(60), both).await.unwrap();
-    assert_eq!(scene.built().await, before - 1);
-    assert_eq!(scene.builds_everything().await.len(), 1);
-    scene.answers_as_without_days(&everything(30)).await.unwrap();
-}
-
-/// Whose addition is not committed keeps others from building the tenant's days.
-async fn who_builds_waits_for_who_adds(scene: &mut Scene<'_>) {
-    let (tenant, job) = (scene.id(), scene.jobs[0].as_uuid());
-    let mut adder = scene.store.superuser().await;
-    let mut adding = adder.begin().await.unwrap();
-    add(&mut adding, tenant, job, &one(11 * DAY)).await;
-    assert!(scene.builds_everything().await.is_empty());
-    adding.commit().await.unwrap();
-    assert_eq!(scene.builds_everything().await.len(), 1);
-    scene.answers_as_without_days(&everything(30)).await.unwrap();
-}
-
-async fn a_wrong_day_is_found(scene: &mut Scene<'_>) {
-    let (sound, _) = scene.drift().await;
-    let changes = [
-        "UPDATE metric_days SET n = n + 1",
-        "UPDATE metric_day_totals SET n = n + 1",
-        "DELETE FROM metric_days",
-        "UPDATE metric_days SET source = 'elsewhere'",
-    ];
-    for change in changes {
-        let mut planted = scene.superuser.begin().await.unwrap();
-        let one_day = format!(
-            "{change} WHERE tenant_id = '{}' AND starts_at = (SELECT min(starts_at) FROM metric_built_days)",
-            scene.tenant.scope.tenant(),
-        );
-        planted.execute(sqlx::AssertSqlSafe(one_day)).await.unwrap();
-        planted.commit().await.unwrap();
-        assert!(scene.drift().await.0 > sound, "{change}");
-        let found =
-            analytics::audit(&scene.store.worker, SystemClock.now(), SystemClock.now()).await;
-        assert!(found.unwrap() > sound, "{change}");
-        // The way to make a day anew.
-        sqlx::query("DELETE FROM metric_built_days WHERE tenant_id = $1")
-            .bind(scene.id())
-            .execute(&mut scene.superuser)
-            .await
-            .unwrap();
-        sqlx::query("UPDATE metric_day_work SET due_at = now() WHERE tenant_id = $1")
-            .bind(scene.id())
-            .execute(&mut scene.superuser)
-            .await
-            .unwrap();
-        let _ = scene.builds_everything().await;
-        assert_eq!(scene.drift().await.0, sound);
-    }
 }

@@ -38,6 +38,7 @@ pub mod audit;
 pub mod chores;
 mod database;
 mod error;
+pub mod exports;
 pub mod feed;
 pub mod files;
 pub mod idempotency;

@@ -58,6 +58,10 @@ uuid_id! {
     /// An endpoint of a tenant's webhooks.
     WebhookId
 }
+uuid_id! {
+    /// A file of figures that somebody asked for.
+    ExportId
+}
 
 /// Longest name of a client of the identity provider, in bytes.
 const MAX_CLIENT_BYTES: usize = 128;

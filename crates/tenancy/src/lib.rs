@@ -35,8 +35,8 @@ pub use change::{Change, JobChange, JobField, JobState, place_key};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{EventKind, UnknownEventKind};
 pub use ids::{
-    ApiKeyId, ApplicationId, ClientName, InvalidClientName, InvalidOrgId, JobId, OrgId, TenantId,
-    UserId, WebhookId,
+    ApiKeyId, ApplicationId, ClientName, ExportId, InvalidClientName, InvalidOrgId, JobId, OrgId,
+    TenantId, UserId, WebhookId,
 };
 pub use key::{Feature, KeyBuilder, Tag, TenantKey, platform_generation_key};
 pub use permission::{Grant, Permission};

@@ -1,6 +1,6 @@
 //! Figures row by row, for files: read as they are taken, however many there are.
 
-use time::OffsetDateTime;
+use time::{Date, Month, OffsetDateTime};
 use uuid::Uuid;
 
 use super::calendar::{Grain, instant};
@@ -55,6 +55,19 @@ struct Row {
     hires: i64,
     rejections: i64,
     withdrawals: i64,
+}
+
+/// The same question with its days and its zone said, so that it is the same one tomorrow.
+pub async fn pin_down(tx: &mut TenantTx, question: Question) -> Result<Question, StoreError> {
+    let frame = Frame::of(tx, &question).await?;
+    let (from, to) = (date(frame.days.first), date(frame.days.last));
+    Ok(Question { from, to, zone: Some(frame.zone), ..question })
+}
+
+fn date(day: jiff::civil::Date) -> Option<Date> {
+    let (month, day_of_month) = (u8::try_from(day.month()).ok()?, u8::try_from(day.day()).ok()?);
+    let month = Month::try_from(month).ok()?;
+    Date::from_calendar_date(day.year().into(), month, day_of_month).ok()
 }
 
 impl Export {

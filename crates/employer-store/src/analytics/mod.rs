@@ -39,7 +39,7 @@ pub use self::drift::{Audited, Drift, audit, claim_audit, drift, last_audit};
 pub use self::durations::{
     Durations, StageTime, TimeInStage, TimeToHire, time_in_stage, time_to_hire,
 };
-pub use self::export::{Export, ExportRow};
+pub use self::export::{Export, ExportRow, pin_down};
 pub use self::funnel::{ActivityFunnel, Funnel, Rule, SnapshotFunnel, StageActivity, funnel};
 pub use self::overview::{Change, Overview, Previous, overview};
 pub use self::question::{OfSource, Question};

@@ -15,8 +15,8 @@ pub(super) enum Audience {
     Subject,
     /// The members that the payload names under `users`, where they may do this.
     Named(Permission),
-    /// The member that the payload names under `user`.
-    Asker,
+    /// The member that the payload names under `user`, where they may do this.
+    Asker(Permission),
 }
 
 impl Audience {
@@ -30,7 +30,7 @@ impl Audience {
             NotificationKind::CacheInvalidated => Self::Whoever(Permission::CacheWrite),
             NotificationKind::WebhookDisabled => Self::Whoever(Permission::WebhooksManage),
             NotificationKind::RoleChanged => Self::Subject,
-            NotificationKind::ExportReady => Self::Asker,
+            NotificationKind::ExportReady => Self::Asker(Permission::AnalyticsExport),
         }
     }
 
@@ -39,14 +39,16 @@ impl Audience {
             Self::Whoever(_) => "whoever",
             Self::Subject => "subject",
             Self::Named(_) => "named",
-            Self::Asker => "asker",
+            Self::Asker(_) => "asker",
         }
     }
 
     const fn permission(self) -> Option<Permission> {
         match self {
-            Self::Whoever(permission) | Self::Named(permission) => Some(permission),
-            Self::Subject | Self::Asker => None,
+            Self::Whoever(permission) | Self::Named(permission) | Self::Asker(permission) => {
+                Some(permission)
+            }
+            Self::Subject => None,
         }
     }
 }
@@ -135,6 +137,8 @@ mod tests {
         }
         assert_eq!(reach(K::CacheInvalidated, Role::Recruiter), None);
         assert_eq!(reach(K::CacheInvalidated, Role::Admin), Some(false));
+        assert_eq!(reach(K::ExportReady, Role::Recruiter), None);
+        assert_eq!(reach(K::ExportReady, Role::Owner), Some(false));
         assert_eq!(reach(K::RoleChanged, Role::Viewer), Some(false));
     }
 }

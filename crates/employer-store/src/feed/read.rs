@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use tenancy::{ApplicationId, JobId, UserId};
+use tenancy::{ApplicationId, ExportId, JobId, UserId};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -61,6 +61,17 @@ pub struct Notification {
     /// When it was put away.
     #[serde(with = "time::serde::rfc3339::option")]
     pub archived_at: Option<OffsetDateTime>,
+}
+
+impl Notification {
+    /// The export that it is about.
+    pub fn export(&self) -> Option<ExportId> {
+        if self.kind != NotificationKind::ExportReady {
+            return None;
+        }
+        let said = self.data.get("export")?.as_str()?;
+        Uuid::try_parse(said).ok().map(ExportId::from_uuid)
+    }
 }
 
 /// Which notifications of an inbox.

@@ -11,6 +11,8 @@ mod events;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod feed;
 #[cfg(test)]
 mod figures;

@@ -110,21 +110,23 @@ async fn a_role_and_an_export_are_their_persons_own_and_the_cache_is_its_admins(
     let export = Event {
         kind: "export.ready",
         actor: None,
-        payload: json!({ "user": viewer }),
+        payload: json!({ "user": user(&tenant, Role::Owner) }),
         ..role.clone()
     };
+    // Somebody who asked for one, and may not have it any more.
+    let late = Event { payload: json!({ "user": viewer }), ..export.clone() };
     let cache = Event {
         kind: "cache.invalidated",
         subject: None,
         actor: Some(user(&tenant, Role::Admin)),
         payload: json!({ "v": 1, "mode": "hard", "groups": 1 }),
     };
-    for event in [role, export, cache] {
+    for event in [role, export, late, cache] {
         event.written(&store, &tenant).await;
     }
     let _ = tell(&store).await;
-    assert_eq!(kinds(&store, &tenant, Role::Viewer).await, ["role_changed", "export_ready"]);
-    assert_eq!(kinds(&store, &tenant, Role::Owner).await, ["cache_invalidated"]);
+    assert_eq!(kinds(&store, &tenant, Role::Viewer).await, ["role_changed"]);
+    assert_eq!(kinds(&store, &tenant, Role::Owner).await, ["export_ready", "cache_invalidated"]);
     for role in [Role::Admin, Role::Recruiter, Role::HiringManager] {
         assert_eq!(kinds(&store, &tenant, role).await, Vec::<&str>::new(), "{role}");
     }

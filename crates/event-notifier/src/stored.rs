@@ -9,7 +9,7 @@ use employer_store::feed::{self, Notification};
 use employer_store::streams::{StreamCheck, check_streams};
 use employer_store::{StoreError, TenantDb};
 use serde_json::value::to_raw_value;
-use tenancy::{ApplicationId, JobId, TenantScope, UserId};
+use tenancy::{ApplicationId, ExportId, JobId, TenantScope, UserId};
 
 use crate::hub::{
     Figures, Head, Page, Sight, Snapshot, Standing, Subject, Truth, TruthUnavailable, Viewer,
@@ -48,6 +48,7 @@ fn notice_of(row: &Notification) -> (i64, Notice) {
         kind: row.kind,
         job: row.job.map(JobId::as_uuid),
         application: row.application.map(ApplicationId::as_uuid),
+        export: row.export().map(ExportId::as_uuid),
         actor: row.actor.map(UserId::as_uuid),
         occurred_at: row.created_at,
     };

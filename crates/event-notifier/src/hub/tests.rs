@@ -48,6 +48,7 @@ impl Books {
             kind: NotificationKind::ApplicationSubmitted,
             job: Some(job()),
             application: Some(Uuid::nil()),
+            export: None,
             actor: None,
             occurred_at: datetime!(2026-11-22 10:00 UTC),
         };

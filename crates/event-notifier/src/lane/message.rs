@@ -32,6 +32,9 @@ pub struct Message {
     pub job: Option<Uuid>,
     /// The application that it is about.
     pub application: Option<Uuid>,
+    /// The export that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Uuid>,
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub occurred_at: OffsetDateTime,
@@ -50,6 +53,7 @@ impl From<Published> for Message {
             kind: event.kind,
             job: event.job.map(JobId::as_uuid),
             application: event.application.map(ApplicationId::as_uuid),
+            export: event.subject.filter(|_| event.kind == EventKind::ExportReady),
             occurred_at: event.occurred_at,
             actor: event.actor.map(UserId::as_uuid),
             recipients: event.recipients,
@@ -70,6 +74,7 @@ impl Message {
             kind: NotificationKind::of(self.kind)?,
             job: self.job,
             application: self.application,
+            export: self.export,
             actor: self.actor,
             occurred_at: self.occurred_at,
         })

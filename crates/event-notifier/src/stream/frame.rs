@@ -97,6 +97,8 @@ pub struct Notice {
     pub job: Option<Uuid>,
     /// The application that it is about.
     pub application: Option<Uuid>,
+    /// The export that it is about.
+    pub export: Option<Uuid>,
     /// Whoever did it, where that is a person.
     pub actor: Option<Uuid>,
     /// When.
@@ -109,6 +111,9 @@ struct NoticeBody {
     kind: &'static str,
     job: Option<Uuid>,
     application: Option<Uuid>,
+    /// Only where there is one: most notices are of other things.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    export: Option<Uuid>,
     actor: Option<Uuid>,
     occurred_at: String,
 }
@@ -132,6 +137,7 @@ impl Notice {
             kind: self.kind.as_str(),
             job: self.job,
             application: self.application,
+            export: self.export,
             actor: self.actor,
             occurred_at: instant(self.occurred_at),
         };
@@ -278,6 +284,7 @@ mod tests {
             kind: NotificationKind::ApplicationSubmitted,
             job: Some(Uuid::from_u128(2)),
             application: None,
+            export: None,
             actor: None,
             occurred_at: datetime!(2026-11-22 10:00 UTC),
         };
@@ -298,6 +305,7 @@ mod tests {
             kind: NotificationKind::ApplicationSubmitted,
             job: None,
             application: None,
+            export: None,
             actor: None,
             occurred_at: datetime!(2026-11-22 10:00 UTC),
         };

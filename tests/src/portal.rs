@@ -170,6 +170,8 @@ impl Portal {
             .env("PORTAL__DATABASE__MAX_CONNECTIONS", "4")
             .env("PORTAL__DATABASE__WORKER_MAX_CONNECTIONS", "2")
             .env("PORTAL__TELEMETRY__FILTER", "info,sqlx=warn")
+            // Portals of all tests work on the queues of one database, and have folders of their own.
+            .env("PORTAL__EXPORTS__CONCURRENCY", "0")
             // One test asks as often as many people do, all from one address.
             .env("PORTAL__RATE_LIMITS__ENABLED", "false")
             .envs(PATIENT)

@@ -39,7 +39,7 @@ use crate::jobs::{figures, item, list, transitions, write};
 use crate::operator::{impersonation, tenants};
 use crate::state::{Phase, PortalState};
 use crate::webhooks::{deliveries, endpoints};
-use crate::{docs, health, metrics, notifications, public, stream, team};
+use crate::{docs, exports, health, metrics, notifications, public, stream, team};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,6 +263,17 @@ routes! {
         "/api/analytics/time-in-stage" { GET Needs(AnalyticsRead) => reports::get_time_in_stage; }
         "/api/analytics/time-to-hire" { GET Needs(AnalyticsRead) => reports::get_time_to_hire; }
         "/api/analytics/export.csv" { GET Needs(AnalyticsExport) => export::export_figures; }
+        "/api/analytics/exports" {
+            GET Needs(AnalyticsExport) => exports::routes::list_exports;
+            POST Needs(AnalyticsExport) => exports::routes::ask_for_export;
+        }
+        "/api/analytics/exports/{id}" {
+            GET Needs(AnalyticsExport) => exports::routes::get_export;
+            DELETE Needs(AnalyticsExport) => exports::routes::delete_export;
+        }
+        "/api/analytics/exports/{id}/file" {
+            GET Needs(AnalyticsExport) => exports::file::download_export;
+        }
         "/api/analytics/drift" { GET Needs(AnalyticsExport) => soundness::get_drift; }
         "/api/jobs/{id}/publish" { POST Needs(JobsWrite) => transitions::publish_job; }
         "/api/jobs/{id}/pause" { POST Needs(JobsWrite) => transitions::pause_job; }

@@ -22,6 +22,7 @@ use crate::auth::oidc::{OidcClient, OidcSettings};
 use crate::auth::refresh::TokenRefresher;
 use crate::auth::{Callers, KeyUses};
 use crate::edge::Reach;
+use crate::exports::ExportQueue;
 use crate::health::Probe;
 use crate::jobs::CursorKey;
 use crate::limits::RateLimits;
@@ -63,6 +64,8 @@ pub struct PortalState {
     pub live: Hub,
     /// Files of figures that are being given out.
     pub exports: Exports,
+    /// Files of figures that are made in the background.
+    pub export_queue: ExportQueue,
     /// What everybody may do.
     pub board: PublicBoard,
     /// What follows a committed write.

@@ -257,10 +257,15 @@ where
     if let Some(key) = key {
         match idempotency::begin(&mut tx, &route, key, &attempt.digest).await? {
             Idempotency::Fresh => {}
+            // Whoever comes next with this key need not wait for this connection's next use.
             Idempotency::Replay(stored) => {
+                tx.rollback().await?;
                 return Answer::from_stored(stored).map(Prepared::Replay);
             }
-            Idempotency::Mismatch => return Err(mismatch()),
+            Idempotency::Mismatch => {
+                tx.rollback().await?;
+                return Err(mismatch());
+            }
             Idempotency::InFlight => return Err(in_flight()),
         }
     }

@@ -1,16 +1,17 @@
 //! What the public's routes work with, and what writes down whom they served.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use employer_store::WorkerDb;
 use employer_store::public_board::{self, PublicDb};
+use portal_api::files::FileStore;
 use portal_api::public::{BoardSettings, PublicBoard, ViewCounts};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commands::CommandError;
-use crate::files;
 use crate::settings::Settings;
 
 /// The variable that names the database.
@@ -23,12 +24,12 @@ const DEADLINE: Duration = Duration::from_secs(15);
 pub(crate) fn start(
     settings: &Settings,
     worker_db: &WorkerDb,
+    files: Arc<dyn FileStore>,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Result<(PublicBoard, PublicDb), CommandError> {
     let db = PublicDb::connect_lazily(&settings.public_database)
         .map_err(|error| CommandError::Database(PUBLIC, error))?;
-    let files = files::open(&settings.files).map_err(CommandError::Files)?;
     let tuning = &settings.tuning.board;
     let views = ViewCounts::new(tuning.views_max);
     let writer = ViewWriter {

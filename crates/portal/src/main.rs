@@ -6,12 +6,14 @@
 mod board;
 mod cli;
 mod commands;
+mod exports;
 mod figure_days;
 mod figures;
 mod files;
 mod invalidator;
 mod lanes;
 mod ledger;
+mod limits;
 mod live;
 mod mail;
 mod provider;

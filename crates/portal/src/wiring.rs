@@ -19,7 +19,7 @@ use portal_api::metrics::{Metrics, Sources};
 use portal_api::writes::Writes;
 use portal_api::{
     ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, Exports, HttpSettings,
-    Lifecycle, Limits, Operators, Platform, PortalState, RateLimits, Rates,
+    Lifecycle, Limits, Operators, Platform, PortalState,
 };
 use redis_provider::{Backplane, RedisProvider};
 use secrecy::ExposeSecret;
@@ -35,12 +35,10 @@ use crate::ledger::StoredLedger;
 use crate::live;
 use crate::provider::{self, Connection};
 use crate::settings::{RedisSettings, Settings, Tuning};
-use crate::shared_counts::RedisCounts;
 use crate::upkeep;
 use crate::webhooks;
 use crate::workers::{JobExpiry, KeyUseWriter};
-use crate::{figure_days, figures};
-use crate::{lanes, mail};
+use crate::{exports, figure_days, figures, files, lanes, limits, mail};
 
 /// The variables that name the databases.
 const APPLICATION: &str = "DATABASE_URL";
@@ -95,6 +93,9 @@ pub(crate) async fn build(
     figure_days::start(&worker_db, stop, tasks);
     let (audit, key_uses) = start_writers(settings, &worker_db, &clock, stop, tasks);
     let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
+    let files = files::open(&settings.files).map_err(CommandError::Files)?;
+    let dbs = (&db, &worker_db);
+    let export_queue = exports::start(&settings.tuning, dbs, &files, &writes, stop, tasks);
     let metrics = Metrics::new(Sources {
         cache: cache.clone(),
         access: copies.clone(),
@@ -102,6 +103,7 @@ pub(crate) async fn build(
         fan_out,
         webhooks: webhooks.worker.clone(),
         mail: mail::start(settings, &worker_db, &clock, stop, tasks),
+        exports: export_queue.clone(),
         live: hub.clone(),
         figures,
         upkeep: upkeep::start(settings, &worker_db, &clock, stop, tasks),
@@ -112,12 +114,7 @@ pub(crate) async fn build(
         tenants: settings.tuning.telemetry.metrics_tenants,
     });
     let ops_db = ops_database(settings)?;
-    let rate_limits = RateLimits::new(
-        rates(&settings.tuning),
-        Arc::new(RedisCounts(Arc::clone(&provider))),
-        Arc::clone(&clock),
-    );
-    tasks.spawn(rate_limits.clone().run_until_stopped(stop.clone()));
+    let rate_limits = limits::start(settings, &provider, &clock, stop, tasks);
     let api = api_settings(settings);
     let identity_provider = identity_provider(&api, &clock)?;
     let ledger = StoredLedger { db: db.clone(), writes: writes.clone() };
@@ -139,13 +136,12 @@ pub(crate) async fn build(
         Arc::clone(&clock),
         tasks.clone(),
     );
-    let management = ManagementClient::new(management_settings(settings), Arc::clone(&clock))
-        .map_err(|error| CommandError::IdentityProvider(Box::new(error)))?;
-    let (board, public_db) = board::start(settings, &worker_db, stop, tasks)?;
+    let (board, public_db) = board::start(settings, &worker_db, files, stop, tasks)?;
     let state = Data::new(PortalState {
         board,
         exports: Exports::new(settings.tuning.analytics.exports),
-        management,
+        export_queue,
+        management: management(settings, &clock)?,
         sessions,
         refresher,
         access: copies,
@@ -206,6 +202,14 @@ fn identity_provider(
 ) -> Result<Arc<OidcClient>, CommandError> {
     OidcClient::new(api.oidc.clone(), &api.base_url, Arc::clone(clock))
         .map(Arc::new)
+        .map_err(|error| CommandError::IdentityProvider(Box::new(error)))
+}
+
+fn management(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Result<ManagementClient, CommandError> {
+    ManagementClient::new(management_settings(settings), Arc::clone(clock))
         .map_err(|error| CommandError::IdentityProvider(Box::new(error)))
 }
 
@@ -447,24 +451,4 @@ fn operators(settings: &Settings, db: Option<&OpsDb>) -> Operators {
         impersonation: Duration::from_mins(tuning.impersonation_minutes.into()),
         impersonation_may_write: tuning.impersonation_may_write,
     })
-}
-
-fn rates(tuning: &Tuning) -> Rates {
-    let limits = &tuning.rate_limits;
-    Rates {
-        enabled: limits.enabled,
-        address_per_minute: limits.address_per_minute,
-        sign_in_per_minute: limits.sign_in_per_minute,
-        user_per_minute: limits.user_per_minute,
-        api_key_per_minute: limits.api_key_per_minute,
-        tenant_per_minute: limits.tenant_per_minute,
-        cache_reads_per_minute: limits.cache_reads_per_minute,
-        cache_writes_per_minute: limits.cache_writes_per_minute,
-        apply_address_per_quarter_hour: limits.apply_address_per_quarter_hour,
-        apply_person_per_quarter_hour: limits.apply_person_per_quarter_hour,
-        apply_board_per_ten_seconds: limits.apply_board_per_ten_seconds,
-        view_address_per_minute: limits.view_address_per_minute,
-        sync_interval: Duration::from_millis(limits.sync_interval_ms),
-        tracked_max: limits.tracked_max,
-    }
 }

@@ -21,8 +21,8 @@ use portal_api::metrics::{FigureAudits, Metrics, MetricsAccess, Sources, UpkeepF
 use portal_api::public::{BoardSettings, PublicBoard, ViewCounts};
 use portal_api::writes::Writes;
 use portal_api::{
-    ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, Exports, HttpSettings,
-    Lifecycle, Limits, Operators, PortalState, RateLimits, Rates, Reach, Webhooks,
+    ApiKeySettings, ApiSettings, AuditSettings, AuditTrail, CursorKey, ExportQueue, Exports,
+    HttpSettings, Lifecycle, Limits, Operators, PortalState, RateLimits, Rates, Reach, Webhooks,
 };
 use redis_provider::RedisProvider;
 use sealing::KeyRing;
@@ -77,6 +77,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         fan_out: Arc::default(),
         webhooks: WebhookHandle::default(),
         mail: Arc::default(),
+        exports: ExportQueue::default(),
         live: live.clone(),
         figures: FigureAudits::default(),
         upkeep: UpkeepFigures::default(),
@@ -124,6 +125,7 @@ pub(crate) fn state(kind: Kind, redis: Arc<dyn RedisProvider>) -> Outcome<Portal
         live,
         board: board()?,
         exports: Exports::new(1),
+        export_queue: ExportQueue::default(),
         writes,
         mail_links: UnsubscribeKeys::derive_from(b"bench", []),
         webhooks: webhooks()?,

@@ -2,15 +2,56 @@
 
 use std::fmt::Write as _;
 
-use employer_store::analytics::{ExportRow, Metric};
+use bytes::Bytes;
+use employer_store::StoreError;
+use employer_store::analytics::{Export, ExportRow, Metric};
 
 const NAMES: [&str; 6] = ["start", "time_zone", "job_id", "job_title", "department", "source"];
 
 /// What a spreadsheet takes for the beginning of a formula.
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
+/// An export as a file, a part at a time: whoever gives it out and whoever keeps it write the same.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    export: Export,
+    has_head: bool,
+    lines: u64,
+}
+
+impl Parts {
+    pub(crate) const fn of(export: Export) -> Self {
+        Self { export, has_head: false, lines: 0 }
+    }
+
+    /// The next part; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let rows = self.export.next_rows().await?;
+        let mut text = String::new();
+        if !self.has_head {
+            self.has_head = true;
+            push_head(&mut text);
+        }
+        for row in &rows {
+            push_row(&mut text, self.export.zone(), row);
+            self.lines += 1;
+        }
+        Ok((!text.is_empty()).then(|| text.into()))
+    }
+
+    /// What is written.
+    pub(crate) const fn export(&self) -> &Export {
+        &self.export
+    }
+
+    /// How many lines of figures were written so far.
+    pub(crate) const fn lines(&self) -> u64 {
+        self.lines
+    }
+}
+
 /// The line of names.
-pub(super) fn push_head(text: &mut String) {
+fn push_head(text: &mut String) {
     text.push_str(&NAMES.join(","));
     for metric in Metric::ALL {
         text.push(',');
@@ -20,7 +61,7 @@ pub(super) fn push_head(text: &mut String) {
 }
 
 /// One line.
-pub(super) fn push_row(text: &mut String, zone: &str, row: &ExportRow) {
+fn push_row(text: &mut String, zone: &str, row: &ExportRow) {
     let job = row.job.to_string();
     let cells = [&row.start, zone, &job, &row.title, &row.department, &row.source];
     for (nth, cell) in cells.into_iter().enumerate() {

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::csv;
+use super::csv::Parts;
 use super::query::{Parameters, ReportParameters};
 use crate::auth::AnalyticsExport;
 use crate::error::{ApiError, ErrorCode};
@@ -82,7 +82,7 @@ pub(crate) async fn export_figures(
     audit::record(&mut trail, "analytics_exported", "analytics", detail, None).await?;
     state.writes.commit(trail).await?;
     let disposition = format!("attachment; filename=\"figures-{from}-{to}.csv\"");
-    let file = File { export, begun: Instant::now(), has_head: false, _place: place };
+    let file = File { parts: Parts::of(export), begun: Instant::now(), _place: place };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8; header=present"))
         .insert_header((CONTENT_DISPOSITION, disposition))
@@ -92,9 +92,8 @@ pub(crate) async fn export_figures(
 
 /// A file that is being given out.
 struct File {
-    export: Export,
+    parts: Parts,
     begun: Instant,
-    has_head: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -112,15 +111,6 @@ impl File {
         if self.begun.elapsed() > LONGEST {
             return Err(Broken::TooLong);
         }
-        let rows = self.export.next_rows().await?;
-        let mut text = String::new();
-        if !self.has_head {
-            self.has_head = true;
-            csv::push_head(&mut text);
-        }
-        for row in &rows {
-            csv::push_row(&mut text, self.export.zone(), row);
-        }
-        if text.is_empty() { Ok(None) } else { Ok(Some((text.into(), self))) }
+        Ok(self.parts.next().await?.map(|part| (part, self)))
     }
 }

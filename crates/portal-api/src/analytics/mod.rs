@@ -4,9 +4,9 @@
 //! moment it is, and `version` orders it among others and the snapshots of live streams. Whoever is
 //! assigned to jobs is shown the figures of those; nobody's name is in any of them.
 
-mod csv;
+pub(crate) mod csv;
 pub(crate) mod export;
-mod query;
+pub(crate) mod query;
 pub(crate) mod reports;
 pub(crate) mod soundness;
 

@@ -15,7 +15,7 @@ use crate::extract::{Pairs, refused_parameters};
 use crate::jobs::query::single;
 
 /// The parameters of every report.
-pub(super) const KEYS: [&str; 5] = ["job", "source", "from", "to", "tz"];
+pub(crate) const KEYS: [&str; 5] = ["job", "source", "from", "to", "tz"];
 
 /// Most days of a report that has no steps.
 pub(super) const MOST_DAYS: i64 = 1_830;
@@ -29,7 +29,7 @@ const CALENDAR_DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[mo
 
 /// A query string on its way to a question.
 #[derive(Debug)]
-pub(super) struct Parameters {
+pub(crate) struct Parameters {
     pairs: Pairs,
     pub(super) faults: Faults,
 }
@@ -41,8 +41,13 @@ impl Parameters {
         Ok(Self { pairs: Pairs::parse(query, &known)?, faults: Faults::default() })
     }
 
+    /// The same from a body: names that are known, with their texts.
+    pub(crate) fn of_texts(texts: Vec<(String, String)>) -> Self {
+        Self { pairs: Pairs::of(texts), faults: Faults::default() }
+    }
+
     /// A word of a vocabulary.
-    pub(super) fn word<T>(&mut self, key: &str) -> Option<T>
+    pub(crate) fn word<T>(&mut self, key: &str) -> Option<T>
     where
         T: FromStr,
         T::Err: std::fmt::Display,
@@ -87,7 +92,7 @@ impl Parameters {
     }
 
     /// What the report is about, with at most so many days; every fault is named.
-    pub(super) fn question(
+    pub(crate) fn question(
         mut self,
         view: JobView,
         most_days: i64,
@@ -118,11 +123,11 @@ impl Parameters {
 
 /// A question with a canonical spelling.
 #[derive(Clone, Debug)]
-pub(super) struct Asked(pub(super) Question);
+pub(crate) struct Asked(pub(super) Question);
 
 impl Asked {
     /// The question alone.
-    pub(super) fn into_question(self) -> Question {
+    pub(crate) fn into_question(self) -> Question {
         self.0
     }
 

@@ -51,6 +51,11 @@ impl Pairs {
         if faults.is_empty() { Ok(Self(pairs)) } else { Err(refused_parameters(faults)) }
     }
 
+    /// Parameters that came in another form and were checked there.
+    pub(crate) const fn of(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
     /// The parameters, in the order they came.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))

@@ -38,10 +38,15 @@ impl Files {
     }
 
     /// Begins to keep a file.
-    pub(super) async fn begin(&self, id: Uuid, key: &str) -> Result<Arriving, FileError> {
+    pub(crate) async fn begin(&self, id: Uuid, key: &str) -> Result<Arriving, FileError> {
         let incoming = within(OPEN_DEADLINE, self.store.begin(key)).await?;
         let (files, key) = (self.clone(), key.to_owned());
         Ok(Arriving { files, id, key, incoming: Some(incoming) })
+    }
+
+    /// Deletes a file; whoever asks wants to know that it is gone.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), FileError> {
+        within(TASK_DEADLINE, self.store.delete(key)).await
     }
 
     /// Deletes a file, beside whoever asks. Where that fails it stays, and is found by nobody: no
@@ -82,7 +87,7 @@ fn away(error: impl std::error::Error + Send + Sync + 'static) -> FileError {
 }
 
 /// A file on its way in. Dropped before its end it is taken back.
-pub(super) struct Arriving {
+pub(crate) struct Arriving {
     files: Files,
     id: Uuid,
     key: String,
@@ -91,7 +96,7 @@ pub(super) struct Arriving {
 
 impl Arriving {
     /// Takes more of it.
-    pub(super) async fn write(&mut self, chunk: Bytes) -> Result<(), FileError> {
+    pub(crate) async fn write(&mut self, chunk: Bytes) -> Result<(), FileError> {
         match &mut self.incoming {
             Some(incoming) => incoming.write(chunk).await,
             None => Err(FileError::Missing),
@@ -100,7 +105,7 @@ impl Arriving {
 
     /// It is whole. The store's last word is waited for by a task: where the caller goes away
     /// meanwhile, or the store says no, what it may have kept is deleted.
-    pub(super) async fn finish(mut self) -> Result<Unclaimed, FileError> {
+    pub(crate) async fn finish(mut self) -> Result<Unclaimed, FileError> {
         let Some(incoming) = self.incoming.take() else { return Err(FileError::Missing) };
         let (files, key) = (self.files.clone(), self.key.clone());
         let kept = Unclaimed { files, id: self.id, key: Some(key) };

@@ -7,7 +7,7 @@ use tenant_cache::{CircuitState, Operation, OperationStatistics};
 
 use super::Sources;
 use super::page::{Labels, Page};
-use super::streams;
+use super::{exports, streams};
 use crate::state::Phase;
 
 /// Tenants' operations that are named with their stale hits.
@@ -28,6 +28,7 @@ impl prometheus_client::collector::Collector for Collector {
         self.write_provider(page)?;
         self.write_database(page)?;
         self.write_webhooks_and_mail(page)?;
+        exports::write(page, self.0.exports.statistics())?;
         self.write_relay(page)?;
         self.0.figures.write(page)?;
         self.0.upkeep.write(page)?;

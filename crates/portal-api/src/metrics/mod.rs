@@ -6,6 +6,7 @@
 //! ones, by organization id, and only where [`Sources::tenants`] asks for them.
 
 mod collector;
+mod exports;
 mod figures;
 mod http;
 mod page;
@@ -34,6 +35,7 @@ pub(crate) use self::http::HttpFigures;
 pub use self::upkeep::UpkeepFigures;
 use crate::audit::AuditTrail;
 use crate::error::{ApiError, ErrorCode};
+use crate::exports::ExportQueue;
 use crate::health::Probe;
 use crate::state::{Lifecycle, PortalState};
 use crate::writes::Writes;
@@ -71,6 +73,8 @@ pub struct Sources {
     pub figures: FigureAudits,
     /// What is cleared away beside requests.
     pub upkeep: UpkeepFigures,
+    /// What makes files of figures in the background.
+    pub exports: ExportQueue,
     /// The streams of events.
     pub live: Hub,
     /// What sends mails.

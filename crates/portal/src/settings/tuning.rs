@@ -170,6 +170,16 @@ sections! {
     }
     /// `[analytics]`
     Analytics { audit_hours: u32, exports: usize, }
+    /// `[exports]`
+    Exports {
+        concurrency: usize,
+        interval_ms: u64,
+        lease_seconds: u64,
+        open_per_tenant: u32,
+        kept_per_tenant: u32,
+        keep_hours: u32,
+        max_bytes: u64,
+    }
     /// `[jobs]`
     Jobs { expiry_interval_ms: u64, expiry_batch: u16, }
     /// `[mail]`
@@ -223,6 +233,7 @@ sections! {
         notifications: Notifications,
         events: Events,
         analytics: Analytics,
+        exports: Exports,
         jobs: Jobs,
         mail: Mail,
         webhooks: Webhooks,
@@ -263,7 +274,8 @@ pub(crate) enum LogFormat {
 }
 
 /// Settings that may be zero; every other number must be at least 1.
-const MAY_BE_ZERO: [&str; 8] = [
+const MAY_BE_ZERO: [&str; 9] = [
+    "exports.concurrency",
     "events.drain_seconds",
     "session.lease_ms",
     "http.workers",
@@ -275,7 +287,8 @@ const MAY_BE_ZERO: [&str; 8] = [
 ];
 
 /// Settings that have a greatest value, and why: it is told to whoever passes it.
-const AT_MOST: [(&str, i64, &str); 20] = [
+const AT_MOST: [(&str, i64, &str); 21] = [
+    ("exports.kept_per_tenant", 200, "a list shows all of them"),
     ("analytics.audit_hours", 72, "what was counted before would not be compared"),
     ("webhooks.per_tenant", 100, "each event is sent to each of them"),
     ("webhooks.timeout_ms", 30_000, "a receiver that does not answer holds a place for so long"),

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod background;
 mod export;
 mod figures;
 mod filters;

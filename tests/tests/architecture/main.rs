@@ -234,6 +234,8 @@ fn scopes_are_made_in_few_places_and_each_is_known() {
         "crates/portal-api/src/auth/bearer.rs",
         // A session whose member the database knows.
         "crates/portal-api/src/auth/principal.rs",
+        // An export's row, written under row level security by the tenant it names.
+        "crates/portal-api/src/exports/worker.rs",
         // An outbox row, written under row level security by the tenant it names.
         "crates/portal/src/invalidator.rs",
         // A sign-in whose membership was verified, and the row of a session.

@@ -25,7 +25,9 @@ use crate::callers::Callers;
 use crate::table::{Route, Thing, calls, names_to_walk, routes, thing_for};
 
 /// Whoever walks all routes makes many keys.
-const LIFTED: [(&str, &str); 3] = [
+const LIFTED: [(&str, &str); 5] = [
+    ("PORTAL__EXPORTS__OPEN_PER_TENANT", "200"),
+    ("PORTAL__EXPORTS__KEPT_PER_TENANT", "200"),
     ("PORTAL__AUTH__API_KEYS_PER_TENANT", "1000"),
     ("PORTAL__WEBHOOKS__PER_TENANT", "100"),
     // Whoever calls a route waits for the end of its answer.

@@ -63,6 +63,8 @@ pub(crate) enum Thing {
     Invitation,
     /// One of the caller's own notifications, by its number.
     Notification,
+    /// A file of figures that was asked for.
+    Export,
 }
 
 impl Route {
@@ -100,8 +102,8 @@ impl Route {
 #[expect(clippy::too_many_lines, reason = "a table: one line a route")]
 pub(crate) fn routes() -> Vec<Route> {
     use Thing::{
-        ApiKey, Application, Device, Invitation, Job, Member, Nothing, Notification, Session,
-        Webhook, WebhookDelivery,
+        ApiKey, Application, Device, Export, Invitation, Job, Member, Nothing, Notification,
+        Session, Webhook, WebhookDelivery,
     };
     let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
     let (patch, put) = (Method::PATCH, Method::PUT);
@@ -200,6 +202,12 @@ pub(crate) fn routes() -> Vec<Route> {
         route(&get, "/api/analytics/time-to-hire", Nothing, &none, 200),
         route(&get, "/api/analytics/export.csv", Nothing, &none, 200),
         route(&get, "/api/analytics/drift", Nothing, &none, 200),
+        route(&get, "/api/analytics/exports", Nothing, &none, 200),
+        route(&post, "/api/analytics/exports", Nothing, &empty, 202),
+        route(&get, "/api/analytics/exports/{id}", Export, &none, 200),
+        // Nobody makes it here: exports have a suite of their own.
+        route(&get, "/api/analytics/exports/{id}/file", Export, &none, 409),
+        route(&delete, "/api/analytics/exports/{id}", Export, &none, 204),
         route(&get, "/api/jobs", Nothing, &none, 200),
         route(&post, "/api/jobs", Nothing, &job::nurse(), 201),
         route(&get, "/api/jobs/stats/overview", Nothing, &none, 200),
@@ -296,6 +304,7 @@ pub(crate) async fn thing_for(route: &Route, tenant: &Tenant, owner: &Browser) -
             let queued = owner.post(&path, &json!({})).await.expect(202).json();
             format!("{id}~{}", queued["id"].as_str().unwrap())
         }
+        Thing::Export => export_for(owner).await,
         Thing::ApiKey => {
             let body = json!({ "name": "Walked", "scopes": ["jobs:read"] });
             let made = owner.post("/api/api-keys", &body).await.expect(201).json();
@@ -315,6 +324,16 @@ async fn webhook_for(route: &Route, owner: &Browser) -> String {
             made.expect(201).json()["id"].as_str().unwrap().to_owned()
         }
     }
+}
+
+/// One that is there already, if there is one: a tenant may have some only.
+async fn export_for(owner: &Browser) -> String {
+    let listed = owner.get("/api/analytics/exports").await.expect(200).json();
+    if let Some(id) = listed["data"][0]["id"].as_str() {
+        return id.to_owned();
+    }
+    let asked = owner.post("/api/analytics/exports", &json!({})).await.expect(202);
+    asked.json()["id"].as_str().unwrap().to_owned()
 }
 
 /// A published job, as the public names it.

@@ -229,6 +229,7 @@ async fn an_answer_is_kept_and_says_of_which_moment_it_is() {
     let (first, other) = (first.json(), other.json());
     assert!(other["version"].as_i64() > first["version"].as_i64(), "{first} {other}");
     assert!(instant(&other["as_of"]) > instant(&first["as_of"]));
+    assert_eq!(first["period"]["is_complete"], false, "today is not over");
     assert_eq!(first["now"]["open"], 0);
     assert!(other["now"]["open"].as_i64().unwrap() > 0);
 }

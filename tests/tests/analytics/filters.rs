@@ -72,6 +72,7 @@ async fn jobs_and_sources_add_up_to_everything_in_every_report() {
     let jobs: Vec<String> = scene.jobs.iter().map(|job| format!("&job={job}")).collect();
     let sources: Vec<String> =
         SOURCES.iter().map(|source| format!("&source={}", source.unwrap_or("-"))).collect();
+    let mut faults = Vec::new();
     for (path, count) in COUNTED.into_iter().chain(FURTHER) {
         let path = format!("{path}{PERIOD}");
         let all = count(&report(&scene.owner, &path).await);
@@ -80,10 +81,13 @@ async fn jobs_and_sources_add_up_to_everything_in_every_report() {
             for filter in filters {
                 parts.push(count(&report(&scene.owner, &format!("{path}{filter}")).await));
             }
-            assert_eq!(parts.iter().sum::<i64>(), all, "{path} {parts:?}");
-            assert!(parts.iter().filter(|part| **part > 0).count() > 1, "{path} {parts:?}");
+            let is_divided = parts.iter().filter(|part| **part > 0).count() > 1;
+            if parts.iter().sum::<i64>() != all || !is_divided {
+                faults.push(format!("{path}: {parts:?} of {all}"));
+            }
         }
     }
+    assert_eq!(faults, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -92,13 +96,17 @@ async fn a_manager_sees_in_every_report_what_the_job_of_theirs_has() {
     let ours = scene.jobs[0];
     scene.tenant.assigns(Role::HiringManager, &ours.to_string(), "view").await;
     let manager = scene.tenant.signs_in(&scene.portal, Role::HiringManager).await;
+    let mut faults = Vec::new();
     for (path, _) in COUNTED.into_iter().chain(FURTHER) {
         let path = format!("{path}{PERIOD}");
         let of_job = plain(report(&scene.owner, &format!("{path}&job={ours}")).await);
+        let of_all = plain(report(&scene.owner, &path).await);
         let of_manager = plain(report(&manager, &path).await);
-        assert_eq!(of_manager, of_job, "{path}");
-        assert_ne!(of_manager, plain(report(&scene.owner, &path).await), "{path}");
+        if of_manager != of_job || of_manager == of_all {
+            faults.push(path);
+        }
     }
+    assert_eq!(faults, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The nightly comparison of figures with the log of events.
+//! The nightly comparison of figures with the log of events; and the days that are built of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,19 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::figure_days;
 use crate::settings::Settings;
 
 /// How often an instance looks whether an audit is due, and what came of the last one.
 const STEP: Duration = Duration::from_secs(60);
 
 /// Longest time for an audit.
-const DEADLINE: Duration = Duration::from_secs(600);
+const DEADLINE: Duration = Duration::from_secs(3_000);
 
 /// After this an audit that did not end is taken over: whoever began it has given up.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// Starts the comparisons on `tasks`; answers where they are shown.
+/// Starts the comparisons on `tasks`, and what builds days; answers where comparisons are shown.
 pub(crate) fn start(
     settings: &Settings,
     db: &WorkerDb,
@@ -37,6 +38,7 @@ pub(crate) fn start(
         audits: audits.clone(),
     };
     tasks.spawn(auditor.run_until_stopped(stop.clone()));
+    figure_days::start(db, stop, tasks);
     audits
 }
 

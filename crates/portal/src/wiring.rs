@@ -38,7 +38,7 @@ use crate::settings::{RedisSettings, Settings, Tuning};
 use crate::upkeep;
 use crate::webhooks;
 use crate::workers::{JobExpiry, KeyUseWriter};
-use crate::{exports, figure_days, figures, files, lanes, limits, mail};
+use crate::{exports, figures, files, lanes, limits, mail};
 
 /// The variables that name the databases.
 const APPLICATION: &str = "DATABASE_URL";
@@ -90,7 +90,6 @@ pub(crate) async fn build(
     let probe = Probe::new(db.clone(), cache.clone(), backend(&settings.redis));
     tasks.spawn(probe.clone().run(stop.clone()));
     let figures = figures::start(settings, &worker_db, &clock, stop, tasks);
-    figure_days::start(&worker_db, stop, tasks);
     let (audit, key_uses) = start_writers(settings, &worker_db, &clock, stop, tasks);
     let (writes, lifecycle) = (Writes::new(cache.clone(), access, relay), Lifecycle::default());
     let files = files::open(&settings.files).map_err(CommandError::Files)?;

@@ -5,13 +5,14 @@ use std::time::Duration as Wait;
 use employer_store::analytics;
 use sqlx::{Connection as _, Executor as _};
 use tenancy::{Clock as _, SystemClock};
+use time::OffsetDateTime;
 
 use super::{Count, Deed, Scene, add, everything};
 use crate::support::Store;
 
 fn one(minutes_ago: i64) -> Count {
     let (source, kind) = ("board", "application.submitted");
-    Count { job: 0, source, kind, minutes_ago, n: 1, is_late: false }
+    Count { job: 0, source, kind, minutes_ago, n: 1, is_late: false, is_at_midnight: false }
 }
 
 const DAY: i64 = 24 * 60;
@@ -72,6 +73,16 @@ async fn a_built_day_has_whatever_is_added_and_is_one_of_the_tenants_zone() {
 /// Somebody builds a day without having seen what is added to it meanwhile: it is opened again.
 async fn who_adds_waits_for_who_builds(scene: &mut Scene<'_>) {
     let (tenant, job) = (scene.id(), scene.jobs[0].as_uuid());
+    let before = scene.built().await;
+    let day: (OffsetDateTime, OffsetDateTime) = sqlx::query_as(
+        "DELETE FROM metric_built_days
+         WHERE tenant_id = $1 AND now() - interval '12 days 20 minutes' BETWEEN starts_at AND ends_at
+         RETURNING starts_at, ends_at",
+    )
+    .bind(tenant)
+    .fetch_one(&mut scene.superuser)
+    .await
+    .unwrap();
     let mut builder = scene.store.superuser().await;
     let mut building = builder.begin().await.unwrap();
     sqlx::query("SELECT 1 FROM metric_day_work WHERE tenant_id = $1 FOR UPDATE")
@@ -79,14 +90,14 @@ async fn who_adds_waits_for_who_builds(scene: &mut Scene<'_>) {
         .execute(&mut *building)
         .await
         .unwrap();
-    let before = scene.built().await;
     let mut adder = scene.store.superuser().await;
     let process: i32 =
         sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut adder).await.unwrap();
-    let late = one(12 * DAY);
+    // A quarter of an hour that has nothing yet.
+    let late = one(12 * DAY + 20);
     let adding = add(&mut adder, tenant, job, &late);
     let building = async {
-        // It waits for the lock before anything is given up.
+        // It waits for the lock, and sees only then which days are built.
         let waits = "SELECT count(*) FROM pg_stat_activity
                      WHERE pid = $1 AND wait_event_type = 'Lock'";
         let mut waiting = 0_i64;
@@ -95,7 +106,15 @@ async fn who_adds_waits_for_who_builds(scene: &mut Scene<'_>) {
             let asked = sqlx::query_scalar(waits).bind(process).fetch_one(&mut scene.superuser);
             waiting = asked.await.unwrap();
         }
-        assert_eq!(scene.built().await, before);
+        sqlx::query(
+            "INSERT INTO metric_built_days (tenant_id, starts_at, ends_at) VALUES ($1, $2, $3)",
+        )
+        .bind(tenant)
+        .bind(day.0)
+        .bind(day.1)
+        .execute(&mut *building)
+        .await
+        .unwrap();
         building.commit().await.unwrap();
     };
     let both = async { tokio::join!(adding, building) };
@@ -129,7 +148,8 @@ async fn a_wrong_day_is_found(scene: &mut Scene<'_>) {
     for change in changes {
         let mut planted = scene.superuser.begin().await.unwrap();
         let one_day = format!(
-            "{change} WHERE tenant_id = '{}' AND starts_at = (SELECT min(starts_at) FROM metric_built_days)",
+            "{change} WHERE tenant_id = '{0}' AND starts_at =
+                 (SELECT min(starts_at) FROM metric_built_days WHERE tenant_id = '{0}')",
             scene.tenant.scope.tenant(),
         );
         planted.execute(sqlx::AssertSqlSafe(one_day)).await.unwrap();

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use employer_store::chores::{self, Turn};
 use employer_store::{StoreError, WorkerDb, feed};
+use portal_api::files::FileStore;
 use portal_api::metrics::UpkeepFigures;
 use tenancy::Clock;
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::files::sweep::{FileSweep, Resumes};
 use crate::settings::Settings;
 
 /// The name of the chore.
@@ -34,6 +36,7 @@ const REST: Duration = Duration::from_secs(3_600);
 pub(crate) fn start(
     settings: &Settings,
     db: &WorkerDb,
+    files: &Arc<dyn FileStore>,
     clock: &Arc<dyn Clock>,
     stop: &CancellationToken,
     tasks: &TaskTracker,
@@ -46,6 +49,18 @@ pub(crate) fn start(
         figures: figures.clone(),
     };
     tasks.spawn(log.run_until_stopped(stop.clone()));
+    let orphan_hours = settings.tuning.files.orphan_hours;
+    if orphan_hours > 0 {
+        let sweep = FileSweep {
+            store: Arc::clone(files),
+            db: db.clone(),
+            clock: Arc::clone(clock),
+            kinds: vec![Box::new(Resumes)],
+            grace: Duration::from_hours(orphan_hours.into()),
+            figures: figures.clone(),
+        };
+        tasks.spawn(sweep.run_until_stopped(stop.clone()));
+    }
     figures
 }
 

@@ -105,7 +105,7 @@ pub(crate) async fn build(
         exports: export_queue.clone(),
         live: hub.clone(),
         figures,
-        upkeep: upkeep::start(settings, &worker_db, &clock, stop, tasks),
+        upkeep: upkeep::start(settings, &worker_db, &files, &clock, stop, tasks),
         audit: audit.clone(),
         probe: probe.clone(),
         lifecycle: lifecycle.clone(),

@@ -28,7 +28,7 @@ async fn keeps(tenant: &str, count: usize) {
 }
 
 /// Where the only file of the only application is given out.
-async fn only_file(recruiter: &Browser) -> String {
+pub(crate) async fn only_file(recruiter: &Browser) -> String {
     let page = recruiter.get("/api/applications").await.expect(200).json();
     assert_eq!(page["data"].as_array().unwrap().len(), 1);
     let id = page["data"][0]["id"].as_str().unwrap();

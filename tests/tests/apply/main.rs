@@ -11,6 +11,7 @@ mod applying;
 mod files;
 mod hiring;
 mod limits;
+mod storage;
 mod views;
 
 use portal_tests::client::Browser;

@@ -70,6 +70,7 @@ const FENCED: &[(&str, &[&str])] = &[
 const EXEMPT: &[&str] = &[
     "dev-auth0",
     "dev-redis-cluster",
+    "dev-s3",
     "dev-upstash",
     "xtask",
     "portal-model-tests",

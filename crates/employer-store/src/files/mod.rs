@@ -1,5 +1,9 @@
 //! Files of candidates: what is known about them. The contents are not in the database.
 
+mod named;
+
+pub use named::{FileKey, named, named_between, of_known_tenants};
+
 use tenancy::{ApplicationId, JobView};
 use uuid::Uuid;
 

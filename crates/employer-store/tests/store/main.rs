@@ -17,6 +17,8 @@ mod feed;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod filters;
 #[cfg(test)]
 mod idempotency;

@@ -15,7 +15,7 @@ use portal_api::auth::management::{ManagementClient, ManagementSettings};
 use portal_api::auth::oidc::{OidcClient, OidcSettings};
 use portal_api::auth::refresh::{RefreshSettings, TokenRefresher};
 use portal_api::auth::{Callers, KeyUses};
-use portal_api::files::{FileError, FileStore, Incoming, Outgoing};
+use portal_api::files::{FileError, FileStore, Incoming, Listed, Outgoing};
 use portal_api::health::{Backend, Probe};
 use portal_api::metrics::{FigureAudits, Metrics, MetricsAccess, Sources, UpkeepFigures};
 use portal_api::public::{BoardSettings, PublicBoard, ViewCounts};
@@ -168,6 +168,19 @@ impl FileStore for NoFiles {
 
     async fn delete(&self, _key: &str) -> Result<(), FileError> {
         Ok(())
+    }
+
+    async fn holds(&self, _key: &str) -> Result<bool, FileError> {
+        Ok(false)
+    }
+
+    async fn list(
+        &self,
+        _prefix: &str,
+        _after: Option<&str>,
+        _limit: usize,
+    ) -> Result<Vec<Listed>, FileError> {
+        Ok(Vec::new())
     }
 }
 

@@ -14,7 +14,11 @@ use super::{FileError, FileStore, Incoming, Outgoing};
 
 /// Longest wait for the beginning of a file.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
-/// Longest time for the end of an upload, and for what is done beside requests.
+/// Longest time for a part of an upload, and for its end. Less than what an application may take to
+/// arrive, so that whoever applies while the store hangs is told that it is away, and not that they
+/// were too slow.
+const PART_DEADLINE: Duration = Duration::from_secs(25);
+/// Longest time for what is done beside requests.
 const TASK_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A file store with deadlines. Clones share its tasks.
@@ -98,7 +102,7 @@ impl Arriving {
     /// Takes more of it.
     pub(crate) async fn write(&mut self, chunk: Bytes) -> Result<(), FileError> {
         match &mut self.incoming {
-            Some(incoming) => incoming.write(chunk).await,
+            Some(incoming) => within(PART_DEADLINE, incoming.write(chunk)).await,
             None => Err(FileError::Missing),
         }
     }
@@ -110,7 +114,7 @@ impl Arriving {
         let (files, key) = (self.files.clone(), self.key.clone());
         let kept = Unclaimed { files, id: self.id, key: Some(key) };
         let work = async move {
-            within(TASK_DEADLINE, incoming.finish()).await?;
+            within(PART_DEADLINE, incoming.finish()).await?;
             Ok(kept)
         };
         self.files.spawn(work).await.unwrap_or_else(|error| Err(away(error)))
@@ -162,6 +166,7 @@ mod tests {
     use async_trait::async_trait;
     use tokio::sync::Notify;
 
+    use super::super::Listed;
     use super::*;
 
     /// What a shelf has under a key: nothing whole yet, or a file.
@@ -200,6 +205,19 @@ mod tests {
             self.files.lock().unwrap().remove(key);
             Ok(())
         }
+
+        async fn holds(&self, key: &str) -> Result<bool, FileError> {
+            Ok(self.files.lock().unwrap().contains_key(key))
+        }
+
+        async fn list(
+            &self,
+            _prefix: &str,
+            _after: Option<&str>,
+            _limit: usize,
+        ) -> Result<Vec<Listed>, FileError> {
+            Ok(Vec::new())
+        }
     }
 
     struct Place(Shelf, String);
@@ -207,6 +225,9 @@ mod tests {
     #[async_trait]
     impl Incoming for Place {
         async fn write(&mut self, _chunk: Bytes) -> Result<(), FileError> {
+            if self.0.is_closed {
+                self.0.opens.notified().await;
+            }
             Ok(())
         }
 
@@ -270,5 +291,14 @@ mod tests {
         let files = Files::new(Arc::new(Shelf::default()));
         let refused = files.open("resumes/a").await.unwrap_err();
         assert!(matches!(refused, FileError::Unavailable(_)), "{refused:?}");
+        // An application may take a minute to arrive: by then it has been decided.
+        let closed = Shelf { is_closed: true, ..Shelf::default() };
+        let began = tokio::time::Instant::now();
+        let (_files, mut arriving) = arriving(&closed).await;
+        let refused = arriving.write(Bytes::from_static(b"%PDF-")).await.unwrap_err();
+        assert!(matches!(refused, FileError::Unavailable(_)), "{refused:?}");
+        let refused = arriving.finish().await.err().unwrap();
+        assert!(matches!(refused, FileError::Unavailable(_)), "{refused:?}");
+        assert!(began.elapsed() < Duration::from_secs(60));
     }
 }

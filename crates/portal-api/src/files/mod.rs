@@ -11,6 +11,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use time::OffsetDateTime;
 
 pub(crate) use keeping::{Files, Unclaimed};
 pub(crate) use resume::{ResumeError, ResumeReader, StoredResume};
@@ -37,6 +38,27 @@ pub trait FileStore: fmt::Debug + Send + Sync {
 
     /// Deletes a file; one that is not there is deleted already.
     async fn delete(&self, key: &str) -> Result<(), FileError>;
+
+    /// Whether there is such a file.
+    async fn holds(&self, key: &str) -> Result<bool, FileError>;
+
+    /// Files whose keys begin with `prefix` and a slash, in the order of their keys: those that come
+    /// after `after`, at most `limit`. Fewer than that where there are no more.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, FileError>;
+}
+
+/// A file as a list tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// When it came in, by the store's clock.
+    pub modified: OffsetDateTime,
 }
 
 /// A file on its way in. Dropped without [`finish`](Self::finish) it leaves nothing that could be

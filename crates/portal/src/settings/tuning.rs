@@ -215,6 +215,7 @@ sections! {
         s3_region: String,
         s3_endpoint: String,
         s3_prefix: String,
+        orphan_hours: u32,
     }
     /// `[telemetry]`
     Telemetry { filter: String, format: LogFormat, metrics_tenants: usize, }
@@ -274,8 +275,9 @@ pub(crate) enum LogFormat {
 }
 
 /// Settings that may be zero; every other number must be at least 1.
-const MAY_BE_ZERO: [&str; 9] = [
+const MAY_BE_ZERO: [&str; 10] = [
     "exports.concurrency",
+    "files.orphan_hours",
     "events.drain_seconds",
     "session.lease_ms",
     "http.workers",

@@ -7,8 +7,7 @@ use employer_store::feed;
 use employer_store::testing::TestTenant;
 use employer_store::{WorkerDb, analytics};
 use sqlx::{Connection as _, Executor as _, PgConnection};
-use tenancy::{JobId, Role};
-use time::OffsetDateTime;
+use tenancy::{Clock as _, JobId, Role, SystemClock};
 use uuid::Uuid;
 
 use super::{Event, inbox, tell};
@@ -27,7 +26,7 @@ async fn forget(store: &Store, keep: Duration, steps: u32) -> u64 {
     let mut events = 0;
     loop {
         let mut turn = turn(&store.worker).await.expect("nobody else has a turn");
-        let now = OffsetDateTime::now_utc();
+        let now = SystemClock.now();
         let done = feed::forget_log(&store.worker, &mut turn, now, keep, steps).await.unwrap();
         events += done.events;
         if done.is_all {
@@ -75,7 +74,7 @@ async fn sums(superuser: &mut PgConnection) -> Vec<(Uuid, String, String, i64)> 
 
 async fn drift(store: &Store, tenant: &TestTenant) -> i64 {
     let mut tx = store.db.begin_read(&tenant.scope).await.unwrap();
-    analytics::drift(&mut tx, OffsetDateTime::now_utc()).await.unwrap().drifting
+    analytics::drift(&mut tx, SystemClock.now()).await.unwrap().drifting
 }
 
 #[tokio::test]

@@ -13,8 +13,11 @@ const SPAN: (OffsetDateTime, OffsetDateTime) =
     (datetime!(2025-10-01 00:00 UTC), datetime!(2025-12-01 00:00 UTC));
 const PERIOD: &str = "from=2025-10-10&to=2025-11-20";
 
+/// A report, and a number in it.
+type Figure = (&'static str, fn(&Value) -> i64);
+
 /// Reports that have a number of something that belongs to one job and one source, with what it is.
-const COUNTED: [(&str, fn(&Value) -> i64); 10] = [
+const COUNTED: [Figure; 10] = [
     ("overview?", |answer| number(&answer["totals"]["applications"])),
     ("overview?", |answer| number(&answer["previous"]["totals"]["applications"])),
     ("overview?", |answer| number(&answer["now"]["open"])),
@@ -35,7 +38,7 @@ const COUNTED: [(&str, fn(&Value) -> i64); 10] = [
 ];
 
 /// The same of each group, with what is open, which other statements count.
-const FURTHER: [(&str, fn(&Value) -> i64); 5] = [
+const FURTHER: [Figure; 5] = [
     ("breakdown?by=job&", of_groups),
     ("breakdown?by=source&", of_groups),
     ("breakdown?by=department&", of_groups),

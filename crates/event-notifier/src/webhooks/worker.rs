@@ -254,3 +254,20 @@ impl WebhookWorker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn per_tenant(concurrency: usize, per_endpoint: u16) -> i64 {
+        WebhookSettings { concurrency, per_endpoint, ..WebhookSettings::default() }.per_tenant()
+    }
+
+    #[test]
+    fn a_tenant_has_a_part_of_the_places_and_enough_for_one_endpoint() {
+        assert_eq!(per_tenant(32, 4), 8);
+        assert_eq!(per_tenant(400, 4), 100);
+        assert_eq!(per_tenant(8, 4), 4);
+        assert_eq!(per_tenant(1, 1), 1);
+    }
+}

@@ -4,7 +4,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use employer_store::applications::{
-    Application, MoveOutcome, RejectReason, StageKind, Step, take_step,
+    Application, ApplicationStatus, MoveOutcome, RejectReason, StageKind, Step, take_step,
 };
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -144,7 +144,12 @@ fn done(outcome: MoveOutcome, step: Step) -> Result<Application, ApiError> {
         MoveOutcome::VersionMismatch { current } => Err(IfMatch::mismatch(current)),
         MoveOutcome::Refused { status, stage } => {
             let action = step.action();
-            let detail = format!("Cannot {action} an application that is {status} ({stage}).");
+            let detail = match status {
+                ApplicationStatus::Active => {
+                    format!("Cannot {action} an application that is at the stage {stage}.")
+                }
+                _ => format!("Cannot {action} an application that is {status}."),
+            };
             Err(ApiError::new(ErrorCode::TransitionRefused, detail))
         }
     }

@@ -59,8 +59,8 @@ error_codes! {
     Conflict = "conflict", CONFLICT, "The change collides with the current state";
     /// The tenant would be without an owner.
     LastOwner = "last_owner", CONFLICT, "An owner has to stay";
-    /// The job's state does not allow this transition.
-    TransitionRefused = "transition_refused", CONFLICT, "The job's state does not allow this";
+    /// The state of the job or application does not allow this transition.
+    TransitionRefused = "transition_refused", CONFLICT, "Its state does not allow this";
     /// The first request with this idempotency key has not been answered yet.
     IdempotencyInFlight = "idempotency_in_flight", CONFLICT, "The first request is still running";
     /// It was here and is gone for good.

@@ -147,3 +147,20 @@ async fn figures_come_first_and_then_at_most_once_in_a_pause_the_newest_only() {
     let mut frames = text.split("\n\n").filter(|frame| frame.contains("event: metrics"));
     assert!(frames.all(|frame| !frame.contains("id: ")), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_spoken_of_while_a_page_is_read_is_read_for_as_well() {
+    let ends_at = Instant::now() + Duration::from_secs(60);
+    let sight = Sight::of_role(Role::Recruiter);
+    let client = Client::new(viewer(1, 0), sight, Watched::new(&[]), ends_at);
+    let at = |seq| Cursor { epoch: 1, seq };
+    client.begin(at(3), Head { at: at(3), unread: 0 });
+    let house = House::new(HubSettings::default());
+    house.books.commits(user(1));
+    let notice = house.books.feeds.lock().unwrap().values().next().unwrap().1[0].clone();
+    let (_, wanted) = client.place();
+    assert_eq!(client.offer(5, &mut notice.write()), Offered::Passed, "it is noted");
+    assert!(!client.settle(4, wanted), "the page that was read ends before it");
+    let (_, wanted) = client.place();
+    assert!(client.settle(4, wanted), "a number that is in no page is waited for no longer");
+}

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::files::sweep::{FileSweep, Resumes};
+use crate::files::sweep::{Exports, FileSweep, Resumes};
 use crate::settings::Settings;
 
 /// The name of the chore.
@@ -55,7 +55,7 @@ pub(crate) fn start(
             store: Arc::clone(files),
             db: db.clone(),
             clock: Arc::clone(clock),
-            kinds: vec![Box::new(Resumes)],
+            kinds: vec![Box::new(Resumes), Box::new(Exports)],
             grace: Duration::from_hours(orphan_hours.into()),
             figures: figures.clone(),
         };

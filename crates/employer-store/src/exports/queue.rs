@@ -3,6 +3,7 @@
 //! Whoever takes an export has it until its lease is over, and renews that while they live. Then it is
 //! due again, for a process may have died with it; what comes back later changes nothing.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tenancy::{ExportId, OrgId, TenantId, UserId};
@@ -12,6 +13,7 @@ use super::order::{Wanted, WantedColumns};
 use super::{FailedFor, storage_key};
 use crate::database::within_deadline;
 use crate::error::StoreError;
+use crate::files::FileKey;
 use crate::outbox::read_org;
 use crate::worker_db::WorkerDb;
 
@@ -197,4 +199,26 @@ pub async fn remove(db: &WorkerDb, ended: &Ended) -> Result<(), StoreError> {
         ACTOR,
     );
     within_deadline(remove.execute(db.pool())).await.map(drop)
+}
+
+/// Those of `keys` that belong to an attempt at an export that has a row, whichever attempt: a process
+/// that was late may still be writing its file, and the row's end takes the files of all attempts
+/// along.
+pub async fn named(db: &WorkerDb, keys: &[FileKey]) -> Result<HashSet<String>, StoreError> {
+    let (tenants, storage_keys): (Vec<Uuid>, Vec<String>) =
+        keys.iter().map(|key| (key.tenant.as_uuid(), key.storage_key.clone())).unzip();
+    // The names are those of `storage_key`.
+    let named = sqlx::query_scalar!(
+        r#"SELECT k.storage_key AS "storage_key!"
+           FROM unnest($1::uuid[], $2::text[]) AS k (tenant_id, storage_key)
+           JOIN exports e
+               ON e.tenant_id = k.tenant_id
+              AND starts_with(k.storage_key, 'exports/' || replace(e.tenant_id::text, '-', '')
+                                             || '/' || replace(e.id::text, '-', '') || '-')"#,
+        &tenants,
+        &storage_keys,
+    )
+    .fetch_all(db.pool())
+    .await?;
+    Ok(named.into_iter().collect())
 }

@@ -9,6 +9,7 @@ use employer_store::exports::queue::{self, Claimed, MOST_ATTEMPTS};
 use employer_store::exports::{
     self, Created, ExportBounds, ExportState, FailedFor, Made, Settled, Wanted,
 };
+use employer_store::files::FileKey;
 use employer_store::testing::TestTenant;
 use tenancy::{ExportId, Role};
 use time::macros::{date, datetime};
@@ -158,4 +159,25 @@ async fn nobody_is_served_while_their_organization_is_suspended() -> Result<(), 
     set("active").await;
     assert_eq!(queue::claim(&store.worker, LEASE).await?.map(|one| one.id), Some(id));
     Ok(())
+}
+
+#[tokio::test]
+async fn files_of_every_attempt_belong_to_an_export_as_long_as_it_has_a_row() {
+    let store = Store::open_for("exportfiles").await;
+    let (tenant, other) = (store.tenant().await, store.tenant().await);
+    let id = asks(&store, &tenant).await;
+    let key = |of: &TestTenant, id, attempt| {
+        let tenant = of.scope.tenant();
+        FileKey { tenant, storage_key: exports::storage_key(tenant, id, attempt) }
+    };
+    let (first, fifth) = (key(&tenant, id, 1), key(&tenant, id, 5));
+    let of_none = key(&tenant, ExportId::from_uuid(uuid::Uuid::now_v7()), 1);
+    let of_another = key(&other, id, 1);
+    let under_another = FileKey { tenant: other.scope.tenant(), ..first.clone() };
+    let asked = [first.clone(), fifth.clone(), of_none, of_another, under_another];
+    let found = queue::named(&store.worker, &asked).await.unwrap();
+    assert_eq!(found, [first.storage_key, fifth.storage_key].into());
+    let delete = sqlx::query("DELETE FROM exports");
+    delete.execute(&mut store.superuser().await).await.unwrap();
+    assert!(queue::named(&store.worker, &asked).await.unwrap().is_empty());
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use employer_store::chores::{self, Turn};
 use employer_store::files::{self as rows, FileKey};
-use employer_store::{StoreError, WorkerDb};
+use employer_store::{StoreError, WorkerDb, exports};
 use futures_util::{StreamExt as _, stream};
 use portal_api::files::{FileError, FileStore, Listed};
 use portal_api::metrics::UpkeepFigures;
@@ -93,6 +93,22 @@ impl Named for Resumes {
         limit: i64,
     ) -> Result<Vec<FileKey>, StoreError> {
         rows::named_between(db, after, until, before, limit).await
+    }
+}
+
+/// Figures that somebody asked for as a file. Its worker removes them with their rows; what is left here
+/// is of a process that died in between. Rows outlive their files, so none is missed.
+#[derive(Debug)]
+pub(crate) struct Exports;
+
+#[async_trait]
+impl Named for Exports {
+    fn prefix(&self) -> &'static str {
+        "exports"
+    }
+
+    async fn named(&self, db: &WorkerDb, keys: &[FileKey]) -> Result<HashSet<String>, StoreError> {
+        exports::queue::named(db, keys).await
     }
 }
 

@@ -161,6 +161,8 @@ impl Portal {
             .env("DATABASE_PUBLIC_URL", &databases.public_url)
             .env("CACHE_ENCRYPTION_KEYS", cache_keys())
             .env("PORTAL__FILES__FOLDER", files_folder())
+            // Most tests look at no mails; those who do have a folder of their own.
+            .env("PORTAL__MAIL__FOLDER", std::env::temp_dir().join("portal-test-mails"))
             .env("DATABASE_OPS_URL", &databases.ops_url)
             .env("AUTH0_ISSUER_BASE_URL", provider.issuer())
             .env("AUTH0_CLIENT_ID", "portal-dev")

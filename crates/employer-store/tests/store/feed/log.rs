@@ -8,6 +8,7 @@ use employer_store::testing::TestTenant;
 use employer_store::{WorkerDb, analytics};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tenancy::{Clock as _, JobId, Role, SystemClock};
+use time::macros::datetime;
 use uuid::Uuid;
 
 use super::{Event, inbox, tell};
@@ -211,4 +212,27 @@ async fn figures_are_mended_only_as_far_back_as_the_log_goes() {
     superuser.execute("RESET ROLE").await.unwrap();
     assert_eq!(drift(&store, &tenant).await, 0);
     assert_eq!(sums(&mut superuser).await, late);
+}
+
+#[tokio::test]
+async fn a_quarter_of_an_hour_is_forgotten_when_all_of_it_is_old() {
+    let store = Store::open_for("forgetquarter").await;
+    let tenant = store.tenant().await;
+    let mut superuser = store.superuser().await;
+    let fill = "INSERT INTO event_log (tenant_id, event_id, kind, occurred_at)
+                SELECT $1, gen_random_uuid(), 'job.updated', at::timestamptz
+                FROM unnest('{2026-11-06 09:59:59.999999+00, 2026-11-06 10:00:00+00,
+                              2026-11-06 10:06:59+00}'::text[]) AS at";
+    let tenant_id = tenant.scope.tenant().as_uuid();
+    sqlx::query(fill).bind(tenant_id).execute(&mut superuser).await.unwrap();
+    let now = datetime!(2026-11-20 10:07 UTC);
+    let mut turn = turn(&store.worker).await.unwrap();
+    let done = feed::forget_log(&store.worker, &mut turn, now, LEAST, 10).await.unwrap();
+    assert_eq!((done.events, done.is_all), (1, true));
+    let left =
+        "SELECT min(l.occurred_at)::text, (SELECT max(complete_since)::text FROM event_log_bounds)
+                FROM event_log l WHERE l.tenant_id = $1";
+    let left: (String, String) =
+        sqlx::query_as(left).bind(tenant_id).fetch_one(&mut superuser).await.unwrap();
+    assert_eq!(left.0, left.1, "the log is whole from its oldest event on");
 }

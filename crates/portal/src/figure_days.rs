@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use employer_store::{StoreError, WorkerDb, analytics};
-use tokio::time::{MissedTickBehavior, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::chore::Chore;
 
 /// How often an instance looks whether days of somebody are due.
 const STEP: Duration = Duration::from_secs(60);
@@ -29,21 +31,13 @@ struct DayBuilder {
     db: WorkerDb,
 }
 
-impl DayBuilder {
-    async fn run_until_stopped(self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(STEP);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let work = async {
-            loop {
-                ticks.tick().await;
-                if let Err(error) = self.look().await {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "days of figures could not be built");
-                }
-            }
-        };
-        stop.run_until_cancelled(work).await;
-    }
+impl Chore for DayBuilder {
+    const NAME: &'static str = "build days of figures";
+    const EVERY: Duration = STEP;
+    /// Each of its transactions has one of its own.
+    const DEADLINE: Duration = Duration::MAX;
+
+    type Failure = StoreError;
 
     /// Goes on until nobody is due.
     async fn look(&self) -> Result<(), StoreError> {

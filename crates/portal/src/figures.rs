@@ -6,10 +6,10 @@ use std::time::Duration;
 use employer_store::{StoreError, WorkerDb, analytics};
 use portal_api::metrics::FigureAudits;
 use tenancy::Clock;
-use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::chore::Chore;
 use crate::figure_days;
 use crate::settings::Settings;
 
@@ -52,25 +52,12 @@ struct FigureAuditor {
     audits: FigureAudits,
 }
 
-impl FigureAuditor {
-    async fn run_until_stopped(self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(STEP);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let work = async {
-            loop {
-                ticks.tick().await;
-                match timeout(DEADLINE, self.look()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "figures could not be compared with the log");
-                    }
-                    Err(_elapsed) => tracing::warn!("comparing figures with the log took too long"),
-                }
-            }
-        };
-        stop.run_until_cancelled(work).await;
-    }
+impl Chore for FigureAuditor {
+    const NAME: &'static str = "compare figures with the log";
+    const EVERY: Duration = STEP;
+    const DEADLINE: Duration = DEADLINE;
+
+    type Failure = StoreError;
 
     async fn look(&self) -> Result<(), StoreError> {
         if let Some(due_at) = analytics::claim_audit(&self.db, self.every, PATIENCE).await? {

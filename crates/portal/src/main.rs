@@ -4,6 +4,7 @@
 //! starts what runs beside the HTTP server and stops everything in order. Nothing may depend on it.
 
 mod board;
+mod chore;
 mod cli;
 mod commands;
 mod exports;

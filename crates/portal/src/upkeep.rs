@@ -9,10 +9,10 @@ use employer_store::{StoreError, WorkerDb, feed};
 use portal_api::files::FileStore;
 use portal_api::metrics::UpkeepFigures;
 use tenancy::Clock;
-use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::chore::Chore;
 use crate::files::sweep::{Exports, FileSweep, Resumes};
 use crate::settings::Settings;
 
@@ -73,25 +73,12 @@ struct LogKeeper {
     figures: UpkeepFigures,
 }
 
-impl LogKeeper {
-    async fn run_until_stopped(self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(STEP);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let work = async {
-            loop {
-                ticks.tick().await;
-                match timeout(DEADLINE, self.look()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "the log of events could not be shortened");
-                    }
-                    Err(_elapsed) => tracing::warn!("shortening the log of events took too long"),
-                }
-            }
-        };
-        stop.run_until_cancelled(work).await;
-    }
+impl Chore for LogKeeper {
+    const NAME: &'static str = "forget old events";
+    const EVERY: Duration = STEP;
+    const DEADLINE: Duration = DEADLINE;
+
+    type Failure = StoreError;
 
     async fn look(&self) -> Result<(), StoreError> {
         match chores::take_turn(&self.db, LOG, HOLD).await? {
@@ -99,7 +86,9 @@ impl LogKeeper {
             None => Ok(()),
         }
     }
+}
 
+impl LogKeeper {
     async fn forget(&self, mut turn: Turn) -> Result<(), StoreError> {
         let now = self.clock.now();
         let gone = feed::forget_log(&self.db, &mut turn, now, self.keep, STEPS).await?;

@@ -19,9 +19,10 @@ use portal_api::metrics::UpkeepFigures;
 use serde::{Deserialize, Serialize};
 use tenancy::{Clock, TenantId};
 use time::OffsetDateTime;
-use tokio::time::{MissedTickBehavior, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout;
 use uuid::Uuid;
+
+use crate::chore::Chore;
 
 /// The name of the chore.
 const FILES: &str = "stored_files";
@@ -114,7 +115,7 @@ impl Named for Exports {
 
 /// Why a turn ended early.
 #[derive(Debug, thiserror::Error)]
-enum SweepError {
+pub(crate) enum SweepError {
     #[error("the file store does not answer")]
     Files(#[from] FileError),
     #[error("the database does not answer")]
@@ -143,25 +144,12 @@ pub(crate) struct FileSweep {
     pub(crate) figures: UpkeepFigures,
 }
 
-impl FileSweep {
-    pub(crate) async fn run_until_stopped(self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(STEP);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let work = async {
-            loop {
-                ticks.tick().await;
-                match timeout(DEADLINE, self.look()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "stored files could not be looked at");
-                    }
-                    Err(_elapsed) => tracing::warn!("looking at stored files took too long"),
-                }
-            }
-        };
-        stop.run_until_cancelled(work).await;
-    }
+impl Chore for FileSweep {
+    const NAME: &'static str = "look at stored files";
+    const EVERY: Duration = STEP;
+    const DEADLINE: Duration = DEADLINE;
+
+    type Failure = SweepError;
 
     async fn look(&self) -> Result<(), SweepError> {
         if let Some(turn) = chores::take_turn(&self.db, FILES, HOLD).await? {
@@ -170,7 +158,9 @@ impl FileSweep {
         self.figures.set_search(chores::last_round(&self.db, FILES).await?);
         Ok(())
     }
+}
 
+impl FileSweep {
     /// Goes on with a round for so many pages.
     async fn sweep(&self, mut turn: Turn, pages: usize) -> Result<(), SweepError> {
         let now = self.clock.now();
